@@ -1,0 +1,1 @@
+"""SELECT: which lockfiles there are, which base, what is new. The only place that runs git."""

@@ -1,0 +1,1 @@
+"""argv and environ to settings; one module a command; the only place that catches, writes and returns exit codes."""

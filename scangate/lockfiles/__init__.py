@@ -1,0 +1,1 @@
+"""READ: lockfiles to dependencies. One module a format."""

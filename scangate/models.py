@@ -1,0 +1,462 @@
+"""The values that flow through the pipeline: frozen, without I/O and without behaviour of their own.
+
+lockfiles make `Lockfile`s of `Dependency`s; the service answers an `AnalysisRequest` with a `Report` or a
+`Shortfall`; reports turn a `Report` into `Analysed` (observations) or a `Shortfall`; the policy turns all of it
+into a `Verdict`, which is all that a renderer sees.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Ecosystem(StrEnum):
+    """Package ecosystems, named by their purl type."""
+
+    NPM = "npm"
+    PYPI = "pypi"
+    VSCODE_EXTENSION = "vscode-extension"
+
+
+class Kind(StrEnum):
+    """Where a dependency's content comes from."""
+
+    REGISTRY = "registry"
+    """The public registry, or a mirror of it that the policy names."""
+    PRIVATE_REGISTRY = "private-registry"
+    GIT = "git"
+    URL = "url"
+    """An archive by URL, or a registry host that nothing names as one."""
+    FILE = "file"
+    """An archive on disk."""
+    LOCAL = "local"
+    """A directory on disk: workspace, editable install, path dependency."""
+    UNPINNED = "unpinned"
+    """No exact version: which content is installed is open."""
+
+
+class Scope(StrEnum):
+    PROD = "prod"
+    DEV = "dev"
+    OPTIONAL = "optional"
+
+
+class Relation(StrEnum):
+    DIRECT = "direct"
+    TRANSITIVE = "transitive"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockFact:
+    """Something notable that a lockfile alone shows, before anything is analysed.
+
+    `check` is the kebab-case word that `lock-…` rules match ("confusion", "extra-index"); `detail` is one
+    sentence for people (may hold text from outside).
+    """
+
+    check: str
+    detail: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One entry of one lockfile.
+
+    `purl` is None where the entry is not a package of a public registry at an exact version; `kind` says why.
+    `name` is written as the ecosystem writes it (npm: as it is; PyPI: PEP 503 normalised).
+    `registry` is the host that it comes from (lower case, no port unless given), None where unknown or none.
+    `source` is the resolved URL, git reference, path or the requirement as written, without credentials.
+    `integrity` holds digests as "algorithm:hex", lower case, sorted.
+    `path` is one shortest chain "name@version" from a direct dependency to this one, both included;
+    empty where the lockfile does not say.
+    `lockfile` is the path relative to the working directory with "/" ; `line` is 1-based.
+    """
+
+    ecosystem: Ecosystem
+    name: str
+    version: str | None
+    kind: Kind
+    purl: str | None
+    registry: str | None = None
+    source: str | None = None
+    integrity: tuple[str, ...] = ()
+    scope: Scope = Scope.PROD
+    relation: Relation = Relation.UNKNOWN
+    path: tuple[str, ...] = ()
+    lockfile: str = ""
+    line: int = 1
+    facts: tuple[LockFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lockfile:
+    """One lockfile that was found. `supported` is False where scangate recognises it but cannot read it yet."""
+
+    path: str
+    format: str
+    dependencies: tuple[Dependency, ...] = ()
+    facts: tuple[LockFact, ...] = ()
+    supported: bool = True
+
+
+# --------------------------------------------------------------------------------------------- analysis
+
+
+class Engine(StrEnum):
+    DYNAMIC_ANALYSIS = "dynamic-analysis"
+    LASTPYMILE = "lastpymile"
+
+
+ENGINE_ECOSYSTEMS: Mapping[Engine, frozenset[Ecosystem]] = {
+    Engine.DYNAMIC_ANALYSIS: frozenset(Ecosystem),
+    Engine.LASTPYMILE: frozenset({Ecosystem.NPM, Ecosystem.PYPI}),
+}
+"""Which ecosystems an engine takes (the service's contract, openapi.yaml)."""
+
+
+class Phase(StrEnum):
+    INSTALL = "install"
+    IMPORT = "import"
+    EXECUTE = "execute"
+
+
+class OutcomeCode(StrEnum):
+    """Why there is no (whole) verdict by analysis. Policy decides what each one means."""
+
+    SUBMIT_ERROR = "submit-error"
+    """The service refused the submission."""
+    UNREACHABLE = "unreachable"
+    """The service could not be reached, or went away, and retries were used up."""
+    FAILED = "failed"
+    """The analysis ended as failed, or in a status that is unknown."""
+    TIMEOUT = "timeout"
+    """The service's own time limit for the analysis passed."""
+    PENDING = "pending"
+    """Not finished within --timeout."""
+    REPORT_MISSING = "report-missing"
+    """The task is completed, its report cannot be had."""
+    REPORT_INVALID = "report-invalid"
+    """A report came that is not in the documented form."""
+    WRONG_PACKAGE = "wrong-package"
+    """The report is about another package than the one asked for."""
+    BLIND = "blind"
+    """A phase completed in which nothing at all was observed."""
+    NO_CREDENTIALS = "no-credentials"
+    OVER_BUDGET = "over-budget"
+    UNSUPPORTED_LOCKFILE = "unsupported-lockfile"
+    UNSUPPORTED_ECOSYSTEM = "unsupported-ecosystem"
+    GIT = "git"
+    URL = "url"
+    PRIVATE_REGISTRY = "private-registry"
+    FILE = "file"
+    LOCAL = "local"
+    UNPINNED = "unpinned"
+    IMPORT_FAILED = "import-failed"
+    """Every module failed to import: nothing of the package ran."""
+    PHASE_ERROR = "phase-error"
+    """A phase ended in an error status."""
+    STALE = "stale"
+    """The report is older than the policy's maximum age."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """ "Not analysed", or not wholly: a value with a reason. `detail` is one sentence (text from outside)."""
+
+    code: OutcomeCode
+    detail: str = ""
+    engine: Engine | None = None
+    phase: Phase | None = None
+    task_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """An archive to upload: its file name and its bytes."""
+
+    filename: str
+    content: bytes = field(repr=False)
+    github_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisRequest:
+    """One analysis to be had: a package by purl, by one engine; with `archive`, of those bytes."""
+
+    purl: str
+    engine: Engine = Engine.DYNAMIC_ANALYSIS
+    archive: Archive | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report as it was downloaded (bytes of a JSON document, not yet looked into)."""
+
+    payload: bytes = field(repr=False)
+    task_id: int | None = None
+
+
+Answer = Report | Shortfall
+"""What an analyser gives for each request."""
+
+
+class Analyser(Protocol):
+    """The ANALYSE stage as the pipeline sees it."""
+
+    def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
+        """An answer for every request, without exception; never raises for a single request's trouble."""
+
+
+# ------------------------------------------------------------------------------------------ observations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostContacted:
+    """A name that was looked up or connected to: lower case, no trailing dot. `via` is "dns", "socket" or both.
+
+    `record_types` are the DNS types asked for ("A", "TXT").
+    """
+
+    phase: Phase
+    host: str
+    via: tuple[str, ...]
+    record_types: tuple[str, ...] = ()
+
+
+class Network(StrEnum):
+    """What an address belongs to, as far as rules need it."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    LOOPBACK = "loopback"
+    LINK_LOCAL = "link-local"
+    ANY = "any"
+    """0.0.0.0, :: or empty: all interfaces (a listener)."""
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketOpened:
+    """A connect or bind (reports merge them)."""
+
+    phase: Phase
+    address: str
+    port: int
+    network: Network
+    hostnames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRun:
+    phase: Phase
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTouched:
+    """`read` also stands for failed opens and stats ("looked for")."""
+
+    phase: Phase
+    path: str
+    read: bool
+    write: bool
+    delete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaitSeen:
+    """A planted secret's *value* outside the environment. `where` is "argv", "host", "stdout" or "stderr"."""
+
+    phase: Phase
+    bait: str
+    where: str
+    encoding: str
+    """"raw", "base64", "hex"."""
+    context: str = ""
+    """The text in which it stood, shortened; the value itself is masked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastPyMileHit:
+    """One suspicious place in a file of a release that is not (so) in its source repository.
+
+    `list` is the report's list without "_files": "phantom", "low_risk", "medium_risk", "high_risk".
+    `added`: the hit's line is among the added lines, or there is no closest source file.
+    `test_id`/`test_name` are empty for a file that is listed without a hit.
+    """
+
+    release: str
+    list: str
+    file: str
+    test_id: str = ""
+    test_name: str = ""
+    line: int | None = None
+    added: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagePresent:
+    """The package is there at all: what a rule on the package alone (a ban) matches."""
+
+    name: str
+    version: str | None
+
+
+Observation = (
+    HostContacted | SocketOpened | CommandRun | FileTouched | BaitSeen | LastPyMileHit | LockFact | PackagePresent
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysed:
+    """What one report shows. `shortfalls` name what it could not show (blind phase, failed imports …)."""
+
+    engine: Engine
+    observations: tuple[Observation, ...]
+    shortfalls: tuple[Shortfall, ...] = ()
+    created: datetime | None = None
+    task_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What gets one verdict: a package, with every place that it stands at, and what each engine said of it.
+
+    `key` is the purl, else "kind:ecosystem/name@version" (never sent anywhere).
+    `results` holds, per engine asked, `Analysed` or a `Shortfall`; where nothing could be asked, one Shortfall
+    with the dependency's kind as its code.
+    """
+
+    key: str
+    ecosystem: Ecosystem
+    name: str
+    version: str | None
+    purl: str | None
+    dependencies: tuple[Dependency, ...]
+    results: tuple[Analysed | Shortfall, ...] = ()
+
+
+# ----------------------------------------------------------------------------------------------- verdict
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class Action(StrEnum):
+    """What the policy does with a finding."""
+
+    DENY = "deny"
+    WARN = "warn"
+    NOTE = "note"
+
+
+class OutcomeAction(StrEnum):
+    """What the policy does with a shortfall."""
+
+    FAIL = "fail"
+    WARN = "warn"
+    NOTE = "note"
+
+
+class Mode(StrEnum):
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """The `allow` entry that silences a finding."""
+
+    reason: str
+    expires: date
+    where: str
+    """ "scangate.yml:12" """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule's match on one package (or lockfile), with everything that it matched.
+
+    `decided_by` is "default", or the place in the policy file ("scangate.yml:12") that set the action.
+    `allowed`: an allow entry silences it; it is reported and does not count.
+    """
+
+    rule: str
+    title: str
+    severity: Severity
+    action: Action
+    decided_by: str
+    evidence: tuple[Observation, ...]
+    description: str = ""
+    advice: str = ""
+    engine: Engine | None = None
+    allowed: Allowed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedShortfall:
+    shortfall: Shortfall
+    action: OutcomeAction
+    decided_by: str
+
+
+class Status(StrEnum):
+    """Of one package or lockfile, and of the whole run. Order of weight: blocked > incomplete > warned > passed."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    INCOMPLETE = "incomplete"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectVerdict:
+    subject: Subject
+    status: Status
+    findings: tuple[Finding, ...] = ()
+    shortfalls: tuple[DecidedShortfall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockfileVerdict:
+    lockfile: Lockfile
+    status: Status
+    findings: tuple[Finding, ...] = ()
+    shortfalls: tuple[DecidedShortfall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyNotice:
+    """Something the policy itself has to say in every output: an expired allow entry, an unused one."""
+
+    code: str
+    message: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The whole answer; all that a renderer sees. Sorted: same input, same bytes.
+
+    `status` is what the packages and lockfiles say; `mode` observe turns the exit code to 0 and nothing else.
+    """
+
+    status: Status
+    mode: Mode
+    subjects: tuple[SubjectVerdict, ...]
+    lockfiles: tuple[LockfileVerdict, ...]
+    notices: tuple[PolicyNotice, ...] = ()
+    policy: str = "default"
+    """ "default", or the policy file's path."""
+    analyser: str = ""
+    """The API's origin, "saved reports" …"""
+    elapsed_seconds: float = 0.0

@@ -1,0 +1,1 @@
+"""RENDER: a verdict to text. Renderers see the Verdict alone and return text."""

@@ -1,0 +1,84 @@
+"""The package registries' hosts, and who is public, mirror or private. The only module that names such hosts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+from scangate.models import Ecosystem, Kind
+
+PUBLIC_HOSTS: Mapping[Ecosystem, frozenset[str]] = {
+    Ecosystem.NPM: frozenset({"registry.npmjs.org", "registry.yarnpkg.com", "registry.npmjs.com"}),
+    Ecosystem.PYPI: frozenset({"pypi.org", "files.pythonhosted.org", "pypi.python.org"}),
+    Ecosystem.VSCODE_EXTENSION: frozenset({"marketplace.visualstudio.com"}),
+}
+"""Hosts that serve the public registry. The yarn registry is an alias of npm's."""
+
+DEFAULT_URL: Mapping[Ecosystem, str] = {
+    Ecosystem.NPM: "https://registry.npmjs.org/",
+    Ecosystem.PYPI: "https://pypi.org/simple",
+}
+"""Where a package manager looks when nothing says otherwise."""
+
+ALL_PUBLIC_HOSTS: frozenset[str] = frozenset().union(*PUBLIC_HOSTS.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateRegistry:
+    """A private registry that scangate.yml names; `names` are glob patterns of packages that live only there."""
+
+    host: str
+    names: tuple[str, ...] = ()
+    where: str = "scangate.yml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an entry comes from. `confused_with`: the private registry's host that the name belongs to instead."""
+
+    kind: Kind
+    confused_with: str | None = None
+    tied_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registries:
+    """scangate.yml's `registries`: which hosts mirror the public registry, which are private."""
+
+    mirrors: frozenset[str] = frozenset()
+    private: tuple[PrivateRegistry, ...] = ()
+
+    @cached_property
+    def _private_hosts(self) -> frozenset[str]:
+        return frozenset(entry.host for entry in self.private)
+
+    @cached_property
+    def _patterns(self) -> tuple[tuple[str, PrivateRegistry], ...]:
+        return tuple((pattern, entry) for entry in self.private for pattern in entry.names)
+
+    def owner(self, name: str) -> PrivateRegistry | None:
+        """The private registry that this name is tied to by scangate.yml, if any."""
+        for pattern, entry in self._patterns:
+            if fnmatchcase(name, pattern):
+                return entry
+        return None
+
+    def origin(self, ecosystem: Ecosystem, name: str, host: str | None, *, configured: bool = False) -> Origin:
+        """Classify one entry that comes from `host`.
+
+        `configured`: the project's own configuration (.npmrc, index option, poetry source) names the host as a
+        registry. A host that nothing names is a URL like any other: an attacker can write any host into a lockfile.
+        """
+        owner = self.owner(name) if self._patterns else None
+        if owner is not None:
+            if host == owner.host:
+                return Origin(kind=Kind.PRIVATE_REGISTRY)
+            return Origin(kind=Kind.PRIVATE_REGISTRY, confused_with=owner.host, tied_by=owner.where)
+        if host is not None and (host in PUBLIC_HOSTS[ecosystem] or host in self.mirrors):
+            return Origin(kind=Kind.REGISTRY)
+        if configured or host in self._private_hosts:
+            return Origin(kind=Kind.PRIVATE_REGISTRY)
+        return Origin(kind=Kind.URL)
+
+
+NO_REGISTRIES = Registries()

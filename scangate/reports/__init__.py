@@ -1,0 +1,1 @@
+"""OBSERVE: report payloads to observations. Pure."""

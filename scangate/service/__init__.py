@@ -1,0 +1,1 @@
+"""ANALYSE: the analysis service. HTTP only in `client`, timing only in `scheduler`."""

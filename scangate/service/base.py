@@ -1,0 +1,92 @@
+"""The shapes of the service's contract, as the scheduler and the commands see them (HTTP stays in the client)."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scangate.errors import ServiceError
+from scangate.models import AnalysisRequest, Engine
+
+
+class TaskState:
+    """The contract's statuses, and older servers' words for them. Anything else is unknown, never a success."""
+
+    RUNNING = frozenset({"queued", "processing", "pending", "submitted", "running"})
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task, from a submission, from GET task or from the list. `status` is the server's word, lower case."""
+
+    task_id: int
+    status: str
+    purl: str | None = None
+    engine: Engine | None = None
+    created_at: str | None = None
+    error_message: str | None = None
+    report_url: str | None = field(default=None, repr=False)
+    """Signed: it lets anyone read the report, so it stays out of output and logs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    items: tuple[Task, ...]
+    page: int
+    page_size: int
+    total: int
+
+
+class Unreachable(ServiceError):
+    """Out of reach, or transient trouble that retries did not mend. `sent`: the request may have been carried out."""
+
+    def __init__(self, message: str, hint: str = "", *, sent: bool = False) -> None:
+        super().__init__(message, hint)
+        self.sent = sent
+
+
+class RateLimited(ServiceError):
+    """429. `retry_after` in seconds where the server said it."""
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class Refused(ServiceError):
+    """The service will not do this (400, 404, 405, 413, 422 …): asking again cannot help."""
+
+
+class Unauthorised(ServiceError):
+    """401 or 403: the key is wrong, or lacks the right."""
+
+
+class BadAnswer(ServiceError):
+    """The answer is not in the contract's form (not JSON, wrong types, too large)."""
+
+
+class ReportGone(ServiceError):
+    """The report URL answers 403, 404 or 410: expired, or never there."""
+
+
+class Service(Protocol):
+    """The analysis service's operations. One call is one HTTP request, without retries: the scheduler retries.
+
+    Every method raises Unreachable, RateLimited, Refused, Unauthorised or BadAnswer.
+    """
+
+    def submit(self, request: AnalysisRequest) -> Task:
+        """Submit by purl (request.archive is None)."""
+
+    def upload(self, request: AnalysisRequest) -> str:
+        """Get an upload URL and PUT request.archive there; the gcs_path."""
+
+    def submit_archive(self, request: AnalysisRequest, gcs_path: str) -> Task: ...
+
+    def task(self, task_id: int) -> Task: ...
+
+    def tasks(self, page: int, page_size: int = 100, status: str | None = None) -> TaskPage: ...
+
+    def report(self, url: str) -> bytes:
+        """Download a report from its signed URL, without the key. Raises ReportGone where it expired."""

@@ -1,0 +1,30 @@
+"""URLs from outside: their host, and their text without credentials."""
+
+from urllib.parse import urlsplit
+
+
+def host_of(url: str) -> str | None:
+    """The lower-case host of a URL (with its port where it has one); None where there is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host:
+        return None
+    host = host.rstrip(".")
+    return host if port is None else f"{host}:{port}"
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password, query and `;parameters`: all three carry tokens in lockfiles in the wild.
+
+    The fragment is kept: lockfiles name the commit or the digest there.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    rest, hash_mark, fragment = rest.partition("#")
+    rest = rest.partition("?")[0]
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{hash_mark}{fragment}"
