@@ -1,0 +1,254 @@
+"""Which lockfiles there are to check: those that PATHs name, or all in the working directory.
+
+In a git repository these are the tracked files, submodules included, and the untracked ones that are not ignored: a
+lockfile that is new and not yet added counts. Where git is missing, refuses or fails, the folder is walked; a walk
+sees everything that git would have listed, and ignored files besides, so nothing can be missed by it.
+
+Left out, wherever they lie below the searched folder: installed and vendored trees (LEFT_OUT), and virtual
+environments (folders with a pyvenv.cfg, but never for a file that git tracks: else a planted pyvenv.cfg would hide a
+lockfile), and what `exclude` matches. A folder that is itself named as PATH is searched, whatever its name.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from scangate.changes.git import Git, GitError
+from scangate.changes.worktree import WorkTree
+from scangate.errors import UsageError
+from scangate.files import Files
+
+LEFT_OUT = frozenset(
+    {
+        *(".git", ".hg", ".svn"),
+        *("node_modules", "bower_components", "jspm_packages"),
+        *("site-packages", "__pypackages__", ".tox", ".nox", ".eggs"),
+        *("vendor", "vendored", "third_party", "third-party"),
+    }
+)
+"""Names of folders that hold other people's code, not this project's lockfiles."""
+
+MAX_ENTRIES = 1_000_000
+"""Files and folders that a walk looks at, at most."""
+
+MAX_DEPTH = 100
+"""Folders that a walk descends, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A lockfile that was found, not read yet.
+
+    `path` is relative to the working directory with "/", or absolute where it lies outside of it; `files.read(path)`
+    reads it. `supported` is False where its format is recognised but cannot be read yet.
+    A file name that is not UTF-8 stands in `path` as os.fsdecode gives it (lone surrogates).
+    """
+
+    path: str
+    format: str
+    supported: bool
+    files: Files
+
+
+def discover(
+    paths: Sequence[str] = (),
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    recognise: Callable[[str], str | None],
+    formats: Collection[str],
+    exclude: Iterable[str] = (),
+    lockfile_as: str | None = None,
+    max_entries: int = MAX_ENTRIES,
+    max_depth: int = MAX_DEPTH,
+) -> tuple[Candidate, ...]:
+    """The lockfiles at `paths` (in the working directory where there are none), each once, sorted by path.
+
+    `recognise` gives a path's format, or None; `formats` are those that can be read. `exclude` are globs as
+    `excludes` takes them, from the repository's root, or from `cwd` where there is no repository.
+
+    A folder is searched. A file is taken as `lockfile_as` says, else as its name says, and also where it is
+    excluded: it was asked for. Raises UsageError where a PATH does not exist, or is a file that its name does not
+    explain, or is a folder without any lockfile: an empty answer must not look like a pass.
+    """
+    search = _Search(cwd, environ, recognise, tuple(formats), tuple(exclude), max_entries, max_depth)
+    if lockfile_as is not None and lockfile_as not in search.formats:
+        raise UsageError(f"--lockfile-as {lockfile_as!r} is not a lockfile format.", search.formats_hint())
+    targets = [search.existing(path) for path in paths or (".",)]
+    if lockfile_as is not None and all(target.is_dir() for target in targets):
+        raise UsageError("--lockfile-as says what a file is, and no PATH is a file.", "Name the file as PATH.")
+    found = [
+        candidate
+        for target in targets
+        for candidate in (search.folder(target) if target.is_dir() else (search.file(target, lockfile_as),))
+    ]
+    by_path = {candidate.path: candidate for candidate in found}
+    return tuple(by_path[path] for path in sorted(by_path))
+
+
+def excludes(patterns: Iterable[str], path: str) -> bool:
+    """Whether a glob matches the whole path, or a folder above it ("docs" is "docs/**").
+
+    Both start at the same root. `*`, `?` and `[…]` stay within one name, `**` stands for any number of folders,
+    none included: "**/fixtures" is every folder "fixtures", "docs/*.txt" only files in "docs" itself.
+    """
+    parts = path.split("/")
+    return any(_matches([part for part in pattern.split("/") if part not in ("", ".")], parts) for pattern in patterns)
+
+
+def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    # All places in the pattern at once, so that no pattern can take exponential time.
+    places = _behind_stars(pattern, {0})
+    for part in parts:
+        stays = {place for place in places if pattern[place] == "**"}
+        moves = {place + 1 for place in places - stays if fnmatchcase(part, pattern[place])}
+        places = _behind_stars(pattern, stays | moves)
+        if len(pattern) in places:
+            return bool(pattern)
+    return False
+
+
+def _behind_stars(pattern: Sequence[str], places: set[int]) -> set[int]:
+    for place in range(min(places, default=len(pattern)), len(pattern)):
+        if place in places and pattern[place] == "**":
+            places.add(place + 1)
+    return places
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    cwd: Path
+    environ: Mapping[str, str]
+    recognise: Callable[[str], str | None]
+    formats: tuple[str, ...]
+    exclude: tuple[str, ...]
+    max_entries: int
+    max_depth: int
+
+    def existing(self, path: str) -> Path:
+        target = self.cwd / path
+        try:
+            target.stat()
+        except (OSError, ValueError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "not a path"
+            raise UsageError(f"{path}: {reason}.", "Name a lockfile, or a folder to search.") from exc
+        return target
+
+    def file(self, target: Path, lockfile_as: str | None) -> Candidate:
+        shown = self._shown(target)
+        format_ = lockfile_as or self.recognise(shown)
+        if format_ is None:
+            raise UsageError(f"{shown}: the name is not that of a lockfile.", self.formats_hint())
+        root = self._toplevel(target.parent) or target.parent
+        return self._candidate(shown, format_, WorkTree(self.cwd, root=root))
+
+    def folder(self, folder: Path) -> list[Candidate]:
+        root = self._toplevel(folder) or (self.cwd if _absolute(folder).is_relative_to(_absolute(self.cwd)) else folder)
+        start = os.path.relpath(os.path.realpath(folder), os.path.realpath(root)).replace(os.sep, "/")
+
+        def excluded(name: str) -> bool:
+            return excludes(self.exclude, name if start == "." else f"{start}/{name}")
+
+        tree = WorkTree(self.cwd, root=root)
+        found = [
+            self._candidate(self._shown(folder / name), format_, tree)
+            for name in self._listing(folder, excluded)
+            if (format_ := self.recognise(name)) is not None and not excluded(name)
+        ]
+        if not found:
+            raise UsageError(
+                f"{self._shown(folder)}: no lockfile in this folder.",
+                "Commit the lockfile of your package manager (files that git ignores do not count, nor do excluded "
+                "ones), or name the file as PATH.",
+            )
+        return found
+
+    def formats_hint(self) -> str:
+        return f"Say what it is by --lockfile-as FORMAT, one of: {', '.join(self.formats)}."
+
+    def _toplevel(self, folder: Path) -> Path | None:
+        try:
+            return Git(folder, self.environ).toplevel()
+        except GitError:
+            return None
+
+    def _listing(self, folder: Path, excluded: Callable[[str], bool]) -> Iterable[str]:
+        """Files below the folder, as paths relative to it, without what is left out; recognised ones at least."""
+        git = Git(folder, self.environ)
+        try:
+            tracked, untracked = git.tracked(), git.untracked()
+        except GitError:
+            return self._walk(folder, excluded)
+        return [*self._kept(folder, tracked, tracked=True), *self._kept(folder, untracked - tracked, tracked=False)]
+
+    def _kept(self, folder: Path, names: Iterable[str], *, tracked: bool) -> Iterator[str]:
+        @cache
+        def virtual(parent: str) -> bool:
+            return parent != "" and (_is_virtual_environment(folder / parent) or virtual(parent.rpartition("/")[0]))
+
+        for name in names:
+            parent = name.rpartition("/")[0]
+            if self.recognise(name) is None or not LEFT_OUT.isdisjoint(parent.split("/")):
+                continue
+            # git still lists a file that was deleted but not staged, and a submodule without content as a file.
+            if _is_file(folder / name) and (tracked or not virtual(parent)):
+                yield name
+
+    def _walk(self, folder: Path, excluded: Callable[[str], bool]) -> Iterator[str]:
+        entries = 0
+        parents = [""]
+        while parents:
+            parent = parents.pop()
+            for name, is_folder in _entries(folder / parent, self._shown(folder / parent)):
+                path = f"{parent}/{name}" if parent else name
+                entries += 1
+                if entries > self.max_entries or path.count("/") > self.max_depth:
+                    raise UsageError(
+                        f"{self._shown(folder)}: more than {self.max_entries} files, or folders deeper than "
+                        f"{self.max_depth} levels.",
+                        "Name the lockfiles, or the folders that hold them, as PATH.",
+                    )
+                if not is_folder:
+                    yield path
+                elif name not in LEFT_OUT and not excluded(path) and not _is_virtual_environment(folder / path):
+                    parents.append(path)
+
+    def _candidate(self, shown: str, format_: str, files: Files) -> Candidate:
+        return Candidate(path=shown, format=format_, supported=format_ in self.formats, files=files)
+
+    def _shown(self, target: Path) -> str:
+        absolute, cwd = _absolute(target), _absolute(self.cwd)
+        return (absolute.relative_to(cwd) if absolute.is_relative_to(cwd) else absolute).as_posix()
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would replace links, and so the name that was given
+
+
+def _is_virtual_environment(folder: Path) -> bool:
+    return os.path.lexists(folder / "pyvenv.cfg")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether anything but a folder has this name. A link counts: whether it may be followed is the reader's call."""
+    try:
+        return not stat.S_ISDIR(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+
+
+def _entries(folder: Path, shown: str) -> list[tuple[str, bool]]:
+    """Names in a folder, and whether each is a folder itself; links are not followed."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except OSError as exc:
+        raise UsageError(
+            f"{shown}: cannot be listed: {exc.strerror}.", "Make it readable, or exclude it in scangate.yml."
+        ) from exc
