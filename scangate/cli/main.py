@@ -1,0 +1,137 @@
+"""The command line: one parser, one catch. A command is a module with HELP, configure(parser) and run(args, context)."""
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, Protocol
+
+from scangate import __version__
+from scangate.cli.context import Context
+from scangate.errors import ExitCode, ScangateError, UsageError
+from scangate.output import escape
+
+COMMANDS = {
+    "check": "check the lockfiles' dependencies and apply the policy",
+    "list": "list the dependencies of the lockfiles; sends nothing",
+    "scan": "have one package or archive analysed",
+    "evaluate": "apply the policy to saved reports, without a network",
+    "tasks": "list the account's analysis tasks",
+    "serve": "run the embedded analysis service on this machine",
+}
+
+EXIT_CODES = """exit codes:
+  0    pass
+  1    blocked by the policy
+  2    wrong usage, configuration, policy or lockfile
+  3    incomplete: a verdict could not be had, and the policy does not excuse it
+  4    a bug in scangate
+  130  interrupted
+"""
+
+
+class Command(Protocol):
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace, context: Context) -> int: ...
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose errors are ours: one line, exit code 2, told by the one catch."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"See `{self.prog} --help`.")
+
+
+def run(argv: Sequence[str], context: Context | None = None) -> int:
+    """Run the command that argv names; the exit code. The only place that catches."""
+    context = context or Context.real()
+    _make_printable(context)
+    try:
+        return _dispatch(argv, context)
+    except ScangateError as exc:
+        _tell(context, exc)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        context.say("scangate: interrupted.")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return _reader_gone()
+    except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug is exit 4, never a pass
+        return _bug(context, exc)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The top-level parser, without the commands' own options."""
+    top = Parser(
+        prog="scangate",
+        description="The malware gate for your lockfile.",
+        epilog="commands:\n" + "".join(f"  {name:9} {text}\n" for name, text in COMMANDS.items()) + "\n" + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"scangate {__version__}")
+    top.add_argument("command", metavar="COMMAND", choices=list(COMMANDS), help="one of the commands below")
+    top.add_argument("arguments", metavar="…", nargs=argparse.REMAINDER, help="see `scangate COMMAND --help`")
+    return top
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    own = Parser(
+        prog=f"scangate {name}",
+        description=COMMANDS[name][:1].upper() + COMMANDS[name][1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command(name).configure(own)
+    return own
+
+
+def command(name: str) -> Command:
+    """The module of a command, imported only when it is asked for."""
+    module: Command = importlib.import_module(f"scangate.cli.{name}")
+    return module
+
+
+def _dispatch(argv: Sequence[str], context: Context) -> int:
+    try:
+        top = parser().parse_args(argv)
+        args = command_parser(top.command).parse_args(top.arguments)
+    except SystemExit as exc:  # --help and --version
+        return int(exc.code or 0)
+    return command(top.command).run(args, context)
+
+
+def _tell(context: Context, exc: ScangateError) -> None:
+    context.say(f"scangate: error: {escape.log(escape.terminal(exc.message))}")
+    if exc.hint:
+        context.say(f"  {escape.log(escape.terminal(exc.hint))}")
+
+
+def _bug(context: Context, exc: Exception) -> int:
+    context.say(f"scangate: internal error: {type(exc).__name__}: {escape.log(escape.terminal(str(exc)))[:500]}")
+    if context.environ.get("SCANGATE_DEBUG"):
+        import traceback
+
+        context.say(escape.log("\n".join(map(escape.terminal, traceback.format_exc().splitlines()))))
+    else:
+        context.say("  This is a bug; nothing was decided. Set SCANGATE_DEBUG=1 for the traceback and report it.")
+    return ExitCode.BUG
+
+
+def _reader_gone() -> int:
+    # The reader of a pipe left (`| head`). Python would complain once more when it flushes stdout at exit.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.INCOMPLETE
+
+
+def _make_printable(context: Context) -> None:
+    """A terminal that cannot show a character gets an escape instead of a crash."""
+    for stream in (context.stdout, context.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

@@ -1,0 +1,92 @@
+"""The project that scangate runs in: its policy file, its lockfiles."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from scangate.cli.context import Context
+from scangate.errors import PolicyError, UsageError
+from scangate.models import Lockfile
+from scangate.policy.model import Policy
+
+POLICY_FILES = ("scangate.yml", ".github/scangate.yml")
+MAX_POLICY_BYTES = 1024 * 1024
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """PATH… and the options that decide what is read."""
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="*", help="lockfiles, or directories to search (default: the working directory)"
+    )
+    parser.add_argument(
+        "--lockfile-as", metavar="FORMAT", help="read the files named by PATH as FORMAT, where their names say nothing"
+    )
+    add_policy_option(parser)
+
+
+def add_policy_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--policy",
+        metavar="FILE",
+        type=Path,
+        help="the policy (default: scangate.yml or .github/scangate.yml at the repository's root, else the built-in one)",
+    )
+
+
+def find_policy(named: Path | None, context: Context) -> tuple[Path, str] | None:
+    """The policy file and how it is shown; None for the built-in policy. Raises PolicyError."""
+    if named is not None:
+        return context.cwd / named, str(named)
+    root = _repository_root(context)
+    found = [name for name in POLICY_FILES if _exists(root / name)]
+    if len(found) > 1:
+        raise PolicyError(f"{found[0]} and {found[1]}: two policies", "Keep one of them.")
+    return (root / found[0], found[0]) if found else None
+
+
+def load_policy(named: Path | None, context: Context) -> Policy:
+    """The policy that counts here. Raises PolicyError where a file is there and cannot be used."""
+    from scangate.policy import loader
+
+    found = find_policy(named, context)
+    if found is None:
+        return loader.default()
+    path, shown = found
+    return loader.load(_read_policy(path, shown), shown)
+
+
+def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -> tuple[Lockfile, ...]:
+    """All lockfiles that are there, completely read. Raises LockfileError; UsageError where there is none."""
+    raise NotImplementedError
+
+
+def _repository_root(context: Context) -> Path:
+    for folder in (context.cwd, *context.cwd.parents):
+        if (folder / ".git").exists():
+            return folder
+    return context.cwd
+
+
+def _exists(path: Path) -> bool:
+    # A dangling link or a folder of that name is there, too: reading it then says what is wrong.
+    return path.is_symlink() or path.exists()
+
+
+def _read_policy(path: Path, shown: str) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_POLICY_BYTES + 1)
+    except OSError as exc:
+        raise PolicyError(
+            f"{shown}: cannot be read: {exc.strerror}", "Mend the file or name another with --policy."
+        ) from exc
+    if len(raw) > MAX_POLICY_BYTES:
+        raise PolicyError(f"{shown}: larger than {MAX_POLICY_BYTES} bytes", "A policy of that size is not one.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise PolicyError(f"{shown}: not UTF-8 at byte {exc.start}", "Save it as UTF-8.") from exc
+
+
+def _unused(_: Sequence[str]) -> None:
+    raise UsageError("")

@@ -1,0 +1,90 @@
+"""For each outcome: what it means, and what to do now. Every renderer uses these words."""
+
+from collections.abc import Mapping
+
+from scangate.models import OutcomeCode
+
+MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
+    OutcomeCode.SUBMIT_ERROR: (
+        "the service refused the submission",
+        "Read the reason; check the package and the service's limits.",
+    ),
+    OutcomeCode.UNREACHABLE: (
+        "the analysis service could not be reached",
+        "An outage, not malware: run again when the service answers.",
+    ),
+    OutcomeCode.FAILED: (
+        "the analysis itself failed",
+        "Run again; if it fails again, have the package looked at by hand.",
+    ),
+    OutcomeCode.TIMEOUT: (
+        "the analysis hit the service's own time limit",
+        "Run again; a package that always runs out of time deserves a look by hand.",
+    ),
+    OutcomeCode.PENDING: (
+        "still running when --timeout ended",
+        "Run again later (finished analyses are not paid twice), or raise --timeout.",
+    ),
+    OutcomeCode.REPORT_MISSING: (
+        "completed, but its report could not be had",
+        "Run again; tell the service if it stays.",
+    ),
+    OutcomeCode.REPORT_INVALID: (
+        "its report is not in the documented form",
+        "Keep the report and tell the service; the package is not analysed.",
+    ),
+    OutcomeCode.WRONG_PACKAGE: (
+        "the report is about another package",
+        "Do not trust it: run again, and tell the service if it stays.",
+    ),
+    OutcomeCode.BLIND: (
+        "the sandbox saw nothing at all, not even its own commands",
+        "The analyser lost sight: run again, and tell the service if it stays.",
+    ),
+    OutcomeCode.NO_CREDENTIALS: (
+        "no API key",
+        "Set SCANGATE_API_KEY or SCANGATE_API_KEY_FILE. Pull requests from forks get no secrets: see docs.",
+    ),
+    OutcomeCode.OVER_BUDGET: (
+        "the request budget is used up",
+        "Raise --rate or --max-packages as far as your service allows, or run again within the hour.",
+    ),
+    OutcomeCode.UNSUPPORTED_LOCKFILE: (
+        "a lockfile that scangate recognises and cannot read yet",
+        "Exclude it in scangate.yml if another lockfile of the project covers it, or lower unsupported-lockfile there.",
+    ),
+    OutcomeCode.UNSUPPORTED_ECOSYSTEM: (
+        "no engine that was asked for takes this ecosystem",
+        "Add an engine that does.",
+    ),
+    OutcomeCode.GIT: (
+        "comes from a git repository, which the service cannot fetch",
+        "Use a published version, or review the commit and lower the outcome git in scangate.yml.",
+    ),
+    OutcomeCode.URL: (
+        "comes from a URL or a host that nothing names as a registry",
+        "Name the host under registries in scangate.yml (mirrors or private), or use a published version.",
+    ),
+    OutcomeCode.PRIVATE_REGISTRY: (
+        "comes from a private registry; its name is never sent",
+        "Nothing to do; to have it analysed, scan the archive by hand: scangate scan ARCHIVE --purl PURL.",
+    ),
+    OutcomeCode.FILE: (
+        "an archive in the repository or on disk; check never uploads it",
+        "To have it analysed: scangate scan ARCHIVE --purl PURL.",
+    ),
+    OutcomeCode.LOCAL: ("a directory of this project", "Nothing to do: it is your own code."),
+    OutcomeCode.UNPINNED: (
+        "no exact version: what would be installed is open",
+        "Pin it with == (pip-compile, poetry and npm do it for you).",
+    ),
+    OutcomeCode.IMPORT_FAILED: (
+        "no module of it could be imported: its code never ran",
+        "Nothing is proven: look at the package by hand before you rely on it.",
+    ),
+    OutcomeCode.PHASE_ERROR: ("a phase of the analysis ended in an error", "What was seen until then has been judged."),
+    OutcomeCode.STALE: (
+        "the report is older than the policy allows",
+        "Have it analysed again, or raise max-report-age.",
+    ),
+}

@@ -1,0 +1,191 @@
+"""For people: verdict, what is blocked and why, what to do, what was not analysed. Plain text, colour if asked."""
+
+import textwrap
+from collections import defaultdict
+
+from scangate.models import (
+    Action,
+    DecidedShortfall,
+    Finding,
+    Mode,
+    OutcomeAction,
+    OutcomeCode,
+    Status,
+    SubjectVerdict,
+    Verdict,
+)
+from scangate.output import escape, facts
+from scangate.output.advice import MEANING
+from scangate.output.evidence import describe
+
+MAX_EVIDENCE_LINES = 3
+MAX_PLACES = 3
+MAX_NAMED = 5
+MAX_WARNED = 10
+MAX_TEXT = 600
+
+_COLOURS = {"bad": "\x1b[1;31m", "open": "\x1b[1;33m", "good": "\x1b[1;32m", "strong": "\x1b[1m", "dim": "\x1b[2m"}
+_RESET = "\x1b[0m"
+_TONE = {Status.BLOCKED: "bad", Status.INCOMPLETE: "open", Status.WARNED: "open", Status.PASSED: "good"}
+
+
+def render(verdict: Verdict, *, colour: bool = False, width: int = 80) -> str:
+    """The verdict as text that ends with a newline. `width` in columns; long words (purls, URLs) are never cut."""
+    page = _Page(colour=colour, width=max(width, 40))
+    page.headline(f"scangate: {facts.WORD[verdict.status]}:", facts.headline(verdict), _TONE[verdict.status])
+    items = list(facts.items(verdict))
+    for item in items:
+        if item.status is Status.BLOCKED:
+            _blocked(page, item)
+    _not_analysed(page, verdict, OutcomeAction.FAIL, "Not analysed (fails the run):")
+    _warned(page, [item for item in items if item.status is not Status.BLOCKED])
+    _not_analysed(page, verdict, OutcomeAction.WARN, "Not analysed, or not wholly (warning):")
+    _allowed(page, items)
+    for notice in verdict.notices:
+        page.paragraph(f"policy: {_safe(notice.message)} ({notice.code}, {_safe(notice.where)})", indent=0)
+    page.blank()
+    page.paragraph(_summary(verdict), indent=0)
+    return escape.log("\n".join(page.lines) + "\n")
+
+
+class _Page:
+    """Lines that grow; wrapping and colour in one place."""
+
+    def __init__(self, *, colour: bool, width: int) -> None:
+        self.lines: list[str] = []
+        self._colour = colour
+        self._width = width
+
+    def paint(self, text: str, tone: str) -> str:
+        return f"{_COLOURS[tone]}{text}{_RESET}" if self._colour else text
+
+    def blank(self) -> None:
+        if self.lines and self.lines[-1]:
+            self.lines.append("")
+
+    def headline(self, word: str, text: str, tone: str) -> None:
+        self.paragraph(f"{word} {text}", indent=0)
+        # Painted after wrapping, which would count the colour codes as columns.
+        self.lines[0] = self.lines[0].replace(word, self.paint(word, tone), 1)
+
+    def heading(self, text: str, tone: str = "strong") -> None:
+        self.blank()
+        self.lines.append(self.paint(text, tone))
+
+    def paragraph(self, text: str, *, indent: int, hang: int = 0) -> None:
+        lines = textwrap.wrap(
+            text,
+            width=self._width,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + hang),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self.lines.extend(lines)
+
+
+def _blocked(page: _Page, item: facts.ItemVerdict) -> None:
+    page.heading(f"✗ {_safe(facts.title(item))}", "bad")
+    _where(page, item)
+    for finding in facts.by_weight(item.findings):
+        if finding.allowed is None and finding.action is Action.DENY:
+            _finding(page, finding)
+    others = [f for f in item.findings if f.allowed is None and f.action is not Action.DENY]
+    if others:
+        page.paragraph(f"also: {', '.join(f'{f.rule} ({f.action})' for f in others)}", indent=4, hang=2)
+
+
+def _where(page: _Page, item: facts.ItemVerdict) -> None:
+    places = facts.places(item)
+    if places:
+        more = f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
+        page.paragraph(f"in {', '.join(_safe(place) for place in places[:MAX_PLACES])}{more}", indent=4, hang=2)
+    if isinstance(item, SubjectVerdict) and (way := facts.way_in(item.subject.dependencies)):
+        page.paragraph(f"by {_safe(way)}", indent=4, hang=2)
+
+
+def _finding(page: _Page, finding: Finding) -> None:
+    origin = "" if finding.decided_by == "default" else f" [{_safe(finding.decided_by)}]"
+    page.paragraph(f"{finding.rule} ({finding.severity}): {_safe(finding.title)}{origin}", indent=4, hang=2)
+    for observation in finding.evidence[:MAX_EVIDENCE_LINES]:
+        page.paragraph(f"- {_safe(describe(observation))}", indent=6, hang=2)
+    if len(finding.evidence) > MAX_EVIDENCE_LINES:
+        page.paragraph(f"- and {len(finding.evidence) - MAX_EVIDENCE_LINES} more", indent=6)
+    if finding.advice:
+        page.paragraph(f"now: {_safe(finding.advice)}", indent=6, hang=5)
+
+
+def _warned(page: _Page, items: list[facts.ItemVerdict]) -> None:
+    rows = [
+        (item, finding)
+        for action in (Action.WARN, Action.NOTE)
+        for item in items
+        for finding in item.findings
+        if finding.allowed is None and finding.action is action
+    ]
+    if not rows:
+        return
+    page.heading("Warnings and notes:")
+    for item, finding in rows[:MAX_WARNED]:
+        place = next(iter(facts.places(item)), "")
+        shown = _safe(describe(finding.evidence[0])) if finding.evidence else _safe(finding.title)
+        text = f"{_safe(facts.title(item))} {_safe(place)} {finding.rule} ({finding.action}): {shown}"
+        page.paragraph(" ".join(text.split(" ")), indent=2, hang=4)
+    if len(rows) > MAX_WARNED:
+        page.paragraph(f"and {len(rows) - MAX_WARNED} more (--format json has all)", indent=2)
+
+
+def _not_analysed(page: _Page, verdict: Verdict, action: OutcomeAction, title: str) -> None:
+    groups: dict[OutcomeCode, list[tuple[str, DecidedShortfall]]] = defaultdict(list)
+    for item in facts.items(verdict):
+        for decided in item.shortfalls:
+            if decided.action is action:
+                groups[decided.shortfall.code].append((facts.title(item), decided))
+    if not groups:
+        return
+    page.heading(title, "open" if action is OutcomeAction.FAIL else "strong")
+    for code in sorted(groups):
+        _shortfall_group(page, code, groups[code])
+
+
+def _shortfall_group(page: _Page, code: OutcomeCode, group: list[tuple[str, DecidedShortfall]]) -> None:
+    meaning, advice = MEANING[code]
+    names = list(dict.fromkeys(name for name, _ in group))
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    page.paragraph(f"{code} ({len(names)}): {meaning}", indent=2, hang=2)
+    page.paragraph(f"{', '.join(_safe(name) for name in names[:MAX_NAMED])}{more}", indent=4, hang=2)
+    details = list(dict.fromkeys(d.shortfall.detail for _, d in group if d.shortfall.detail))
+    for detail in details[:MAX_EVIDENCE_LINES]:
+        page.paragraph(f"- {_safe(detail)}", indent=4, hang=2)
+    page.paragraph(f"now: {advice}", indent=4, hang=5)
+
+
+def _allowed(page: _Page, items: list[facts.ItemVerdict]) -> None:
+    rows = [(item, f, f.allowed) for item in items for f in item.findings if f.allowed is not None]
+    if not rows:
+        return
+    page.heading("Allowed by the policy:")
+    for item, finding, allowed in rows:
+        text = (
+            f"{_safe(facts.title(item))} {finding.rule}: {_safe(allowed.reason)}"
+            f" ({_safe(allowed.where)}, until {allowed.expires})"
+        )
+        page.paragraph(text, indent=2, hang=4)
+
+
+def _summary(verdict: Verdict) -> str:
+    count = facts.counts(verdict)
+    parts = [
+        f"{count.lockfiles} lockfile{'s' * (count.lockfiles != 1)}",
+        f"{count.packages} package{'s' * (count.packages != 1)}",
+        f"{count.analysed} analysed",
+        f"{count.not_analysed} not analysed",
+        f"{count.blocked} blocked",
+    ]
+    mode = ", mode observe" if verdict.mode is Mode.OBSERVE else ""
+    source = f", analysis by {_safe(verdict.analyser)}" if verdict.analyser else ""
+    return f"{', '.join(parts)}. Policy: {_safe(verdict.policy)}{mode}{source}, {verdict.elapsed_seconds:.0f} s."
+
+
+def _safe(text: str) -> str:
+    return escape.terminal(escape.shorten(text, MAX_TEXT))

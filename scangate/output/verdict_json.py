@@ -1,0 +1,158 @@
+"""The verdict as JSON: complete, versioned, described by docs/schema/verdict-v1.json."""
+
+import json
+from dataclasses import asdict, fields
+from typing import Any
+
+from scangate.errors import ExitCode
+from scangate.models import (
+    Analysed,
+    BaitSeen,
+    CommandRun,
+    DecidedShortfall,
+    Dependency,
+    FileTouched,
+    Finding,
+    HostContacted,
+    LastPyMileHit,
+    LockFact,
+    LockfileVerdict,
+    Observation,
+    PackagePresent,
+    PolicyNotice,
+    Shortfall,
+    SocketOpened,
+    SubjectVerdict,
+    Verdict,
+)
+from scangate.output import facts
+from scangate.output.evidence import describe
+
+SCHEMA_VERSION = 1
+
+_OBSERVATION_TYPES: dict[type[Observation], str] = {
+    HostContacted: "host",
+    SocketOpened: "socket",
+    CommandRun: "command",
+    FileTouched: "file",
+    BaitSeen: "bait",
+    LastPyMileHit: "lastpymile",
+    LockFact: "lockfile",
+    PackagePresent: "package",
+}
+
+
+def render(verdict: Verdict, *, exit_code: ExitCode, version: str) -> str:
+    """One JSON document, ASCII only (every other character as \\u escape), keys in the schema's order."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "scangate": version,
+        "status": verdict.status,
+        "mode": verdict.mode,
+        "exit_code": int(exit_code),
+        "policy": verdict.policy,
+        "analyser": verdict.analyser,
+        "elapsed_seconds": round(verdict.elapsed_seconds, 3),
+        "counts": asdict(facts.counts(verdict)),
+        "packages": [_package(item) for item in verdict.subjects],
+        "lockfiles": [_lockfile(item) for item in verdict.lockfiles],
+        "notices": [_notice(notice) for notice in verdict.notices],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def dependency(entry: Dependency) -> dict[str, Any]:
+    """One dependency as JSON has it, in `list` and in `check` alike."""
+    return {
+        "purl": entry.purl,
+        "ecosystem": entry.ecosystem,
+        "name": entry.name,
+        "version": entry.version,
+        "kind": entry.kind,
+        "registry": entry.registry,
+        "source": entry.source,
+        "integrity": list(entry.integrity),
+        "scope": entry.scope,
+        "relation": entry.relation,
+        "path": list(entry.path),
+        "lockfile": entry.lockfile,
+        "line": entry.line,
+        "facts": [{"check": fact.check, "detail": fact.detail, "line": fact.line} for fact in entry.facts],
+    }
+
+
+def _package(item: SubjectVerdict) -> dict[str, Any]:
+    subject = item.subject
+    return {
+        "key": subject.key,
+        "purl": subject.purl,
+        "ecosystem": subject.ecosystem,
+        "name": subject.name,
+        "version": subject.version,
+        "status": item.status,
+        "dependencies": [dependency(entry) for entry in subject.dependencies],
+        "analyses": [_analysis(result) for result in subject.results],
+        "findings": [_finding(finding) for finding in item.findings],
+        "outcomes": [_outcome(decided) for decided in item.shortfalls],
+    }
+
+
+def _lockfile(item: LockfileVerdict) -> dict[str, Any]:
+    return {
+        "path": item.lockfile.path,
+        "format": item.lockfile.format,
+        "supported": item.lockfile.supported,
+        "dependencies": len(item.lockfile.dependencies),
+        "status": item.status,
+        "findings": [_finding(finding) for finding in item.findings],
+        "outcomes": [_outcome(decided) for decided in item.shortfalls],
+    }
+
+
+def _analysis(result: Analysed | Shortfall) -> dict[str, Any]:
+    if isinstance(result, Shortfall):
+        return {"engine": result.engine, "task_id": result.task_id, "result": result.code, "report_created": None}
+    created = result.created.isoformat() if result.created else None
+    return {"engine": result.engine, "task_id": result.task_id, "result": "analysed", "report_created": created}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    allowed = finding.allowed
+    return {
+        "rule": finding.rule,
+        "title": finding.title,
+        "severity": finding.severity,
+        "action": finding.action,
+        "decided_by": finding.decided_by,
+        "engine": finding.engine,
+        "description": finding.description,
+        "advice": finding.advice,
+        "allowed": allowed
+        and {"reason": allowed.reason, "expires": allowed.expires.isoformat(), "where": allowed.where},
+        "evidence": [_observation(observation) for observation in finding.evidence],
+    }
+
+
+def _outcome(decided: DecidedShortfall) -> dict[str, Any]:
+    shortfall = decided.shortfall
+    return {
+        "code": shortfall.code,
+        "action": decided.action,
+        "decided_by": decided.decided_by,
+        "detail": shortfall.detail,
+        "engine": shortfall.engine,
+        "phase": shortfall.phase,
+        "task_id": shortfall.task_id,
+    }
+
+
+def _notice(notice: PolicyNotice) -> dict[str, Any]:
+    return {"code": notice.code, "message": notice.message, "where": notice.where}
+
+
+def _observation(observation: Observation) -> dict[str, Any]:
+    shown: dict[str, Any] = {"type": _OBSERVATION_TYPES[type(observation)], "text": describe(observation)}
+    for field in fields(observation):
+        value = getattr(observation, field.name)
+        shown[field.name] = list(value) if isinstance(value, tuple) else value
+    return shown

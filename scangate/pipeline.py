@@ -1,0 +1,158 @@
+"""The one pipeline behind every face of scangate: dependencies → analyses → observations → verdict.
+
+It joins the stages and holds no logic of their own: no argv, no HTTP, no files, no printing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from scangate.models import (
+    ENGINE_ECOSYSTEMS,
+    Analysed,
+    Analyser,
+    AnalysisRequest,
+    Answer,
+    Dependency,
+    Engine,
+    Kind,
+    Lockfile,
+    OutcomeCode,
+    Report,
+    Shortfall,
+    Subject,
+    Verdict,
+)
+from scangate.policy import decision
+from scangate.policy.model import Policy
+from scangate.reports import reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What stays the same during one run. `now` is timezone-aware; `elapsed` gives seconds since the start."""
+
+    policy: Policy
+    engines: tuple[Engine, ...]
+    now: datetime
+    elapsed: Callable[[], float]
+    analyser_name: str
+
+
+def check(run: Run, lockfiles: Sequence[Lockfile], analyser: Analyser) -> Verdict:
+    """Have every dependency of the lockfiles analysed, and decide."""
+    subjects = group(lockfiles)
+    requests = requests_for(subjects, run.engines)
+    return judge(run, subjects, lockfiles, analyser.analyse(requests))
+
+
+def judge(
+    run: Run,
+    subjects: Sequence[Subject],
+    lockfiles: Sequence[Lockfile],
+    answers: Mapping[AnalysisRequest, Answer],
+) -> Verdict:
+    """Read the answers that there are, apply the policy. A request without an answer counts as pending."""
+    observed = [replace(subject, results=_results(run, subject, answers)) for subject in subjects]
+    return decision.decide(
+        observed,
+        lockfiles,
+        run.policy,
+        today=run.now.date(),
+        analyser=run.analyser_name,
+        elapsed_seconds=run.elapsed(),
+    )
+
+
+def group(lockfiles: Iterable[Lockfile]) -> tuple[Subject, ...]:
+    """One subject a package: the entries of all lockfiles that have the same purl, or the same other identity."""
+    groups: dict[str, list[Dependency]] = {}
+    for lockfile in lockfiles:
+        for dependency in lockfile.dependencies:
+            groups.setdefault(_key(dependency), []).append(dependency)
+    return tuple(
+        Subject(
+            key=key,
+            ecosystem=entries[0].ecosystem,
+            name=entries[0].name,
+            version=entries[0].version,
+            purl=entries[0].purl,
+            dependencies=tuple(entries),
+        )
+        for key, entries in sorted(groups.items())
+    )
+
+
+def requests_for(subjects: Iterable[Subject], engines: Sequence[Engine]) -> tuple[AnalysisRequest, ...]:
+    """What is to be sent: every package of a public registry, to each engine that takes its ecosystem."""
+    return tuple(
+        AnalysisRequest(purl=subject.purl, engine=engine)
+        for subject in subjects
+        if subject.purl is not None
+        for engine in engines
+        if subject.ecosystem in ENGINE_ECOSYSTEMS[engine]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnalyser:
+    """Answers every request with the same shortfall: no key, no service."""
+
+    code: OutcomeCode
+    detail: str
+
+    def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
+        return {request: Shortfall(code=self.code, detail=self.detail, engine=request.engine) for request in requests}
+
+
+def _results(run: Run, subject: Subject, answers: Mapping[AnalysisRequest, Answer]) -> tuple[Analysed | Shortfall, ...]:
+    if subject.results:
+        return subject.results
+    if subject.purl is None:
+        return (_not_submittable(subject.dependencies[0]),)
+    return tuple(_result(run, subject, subject.purl, engine, answers) for engine in run.engines)
+
+
+def _result(
+    run: Run, subject: Subject, purl: str, engine: Engine, answers: Mapping[AnalysisRequest, Answer]
+) -> Analysed | Shortfall:
+    if subject.ecosystem not in ENGINE_ECOSYSTEMS[engine]:
+        detail = f"The engine {engine} does not take {subject.ecosystem} packages."
+        return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=engine)
+    match answers.get(AnalysisRequest(purl=purl, engine=engine)):
+        case Report(payload=payload, task_id=task_id):
+            return reader.read(
+                payload,
+                purl=purl,
+                engine=engine,
+                now=run.now,
+                max_age_days=run.policy.max_report_age_days,
+                task_id=task_id,
+            )
+        case Shortfall() as shortfall:
+            return shortfall
+        case None:
+            return Shortfall(code=OutcomeCode.PENDING, detail="The run ended before it was asked for.", engine=engine)
+
+
+_KIND_OUTCOMES: Mapping[Kind, OutcomeCode] = {
+    Kind.PRIVATE_REGISTRY: OutcomeCode.PRIVATE_REGISTRY,
+    Kind.GIT: OutcomeCode.GIT,
+    Kind.URL: OutcomeCode.URL,
+    Kind.FILE: OutcomeCode.FILE,
+    Kind.LOCAL: OutcomeCode.LOCAL,
+    Kind.UNPINNED: OutcomeCode.UNPINNED,
+    # A registry entry without a purl has no exact version (bundled entries, broken ones).
+    Kind.REGISTRY: OutcomeCode.UNPINNED,
+}
+
+
+def _not_submittable(dependency: Dependency) -> Shortfall:
+    return Shortfall(code=_KIND_OUTCOMES[dependency.kind], detail=dependency.source or "")
+
+
+def _key(dependency: Dependency) -> str:
+    if dependency.purl is not None:
+        return dependency.purl
+    version = dependency.version or dependency.source or "?"
+    return f"{dependency.kind}:{dependency.ecosystem}/{dependency.name}@{version}"
