@@ -1,10 +1,11 @@
 """The shapes of the service's contract, as the scheduler and the commands see them (HTTP stays in the client)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from scangate.errors import ServiceError
-from scangate.models import AnalysisRequest, Engine
+from scangate.models import AnalysisRequest, Answer, Engine
 
 
 class TaskState:
@@ -68,6 +69,17 @@ class BadAnswer(ServiceError):
 
 class ReportGone(ServiceError):
     """The report URL answers 403, 404 or 410: expired, or never there."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while requests were under way. `answers` holds one for every request: what is not done is `pending`.
+
+    A KeyboardInterrupt, so that nothing that catches errors holds it up, and who knows nothing of it still stops.
+    """
+
+    def __init__(self, answers: Mapping[AnalysisRequest, Answer]) -> None:
+        super().__init__()
+        self.answers = answers
 
 
 class Service(Protocol):
