@@ -16,7 +16,7 @@ settings.register_profile(
 )
 settings.load_profile("scangate")
 
-_REAL_HOME = Path(os.path.expanduser("~")).resolve()
+_REAL_HOME = Path("~").expanduser().resolve()
 _ALLOWED = tuple(f"{Path(place).resolve()}{os.sep}" for place in (ROOT, sys.prefix, sys.base_prefix, sys.exec_prefix))
 _touched: list[str] = []
 
@@ -64,3 +64,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 _IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden-update", action="store_true", help="rewrite the golden files")

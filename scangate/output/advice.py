@@ -23,7 +23,7 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
     ),
     OutcomeCode.PENDING: (
         "still running when --timeout ended",
-        "Run again later (finished analyses are not paid twice), or raise --timeout.",
+        "Run again later (the service keeps what it has finished), or raise --timeout.",
     ),
     OutcomeCode.REPORT_MISSING: (
         "completed, but its report could not be had",

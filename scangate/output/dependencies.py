@@ -1,12 +1,11 @@
 """What `scangate list` prints: the dependencies as a table, as purls, as JSON (docs/schema/dependencies-v1.json)."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from scangate.models import Dependency, Lockfile
 from scangate.output import escape
-from scangate.output.verdict_json import dependency
+from scangate.output.verdict_json import dependency, dumps
 
 SCHEMA_VERSION = 1
 
@@ -32,7 +31,7 @@ def as_json(lockfiles: Sequence[Lockfile], *, version: str) -> str:
             for lockfile in lockfiles
         ],
     }
-    return json.dumps(document, indent=2) + "\n"
+    return dumps(document)
 
 
 def as_table(lockfiles: Sequence[Lockfile]) -> str:

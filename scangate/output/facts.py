@@ -91,25 +91,31 @@ def all_shortfalls(verdict: Verdict) -> Iterator[DecidedShortfall]:
 
 def headline(verdict: Verdict) -> str:
     """The sentence that tells malware from outage."""
-    count = counts(verdict)
-    number = count.packages
+    checked = _many(len(verdict.subjects), "package")
     match verdict.status:
         case Status.BLOCKED:
-            blocked = sum(item.status is Status.BLOCKED for item in items(verdict))
-            text = f"the policy denies {blocked} of {_many(number, 'package')}: behaviour was found, do not merge."
+            text = f"the policy denies {_affected(verdict)}. Do not merge: this is a finding, not an outage."
         case Status.INCOMPLETE:
-            without = sum(item.status is Status.INCOMPLETE for item in items(verdict))
-            text = (
-                f"no verdict for {without} of {_many(number, 'package')}: "
-                "an outage, a limit or a gap, not a finding of malware."
-            )
+            text = f"no verdict for {_affected(verdict)}: an outage, a limit or a gap, not a finding of malware."
         case Status.WARNED:
-            text = f"{_many(number, 'package')} checked, nothing denied, with warnings."
+            text = f"{checked} checked, nothing denied."
         case Status.PASSED:
-            text = f"{_many(number, 'package')} checked, nothing found."
+            text = f"{checked} checked, nothing found."
     if verdict.mode is Mode.OBSERVE:
         text += " Mode observe: reported only, the exit code is 0."
     return text
+
+
+def _affected(verdict: Verdict) -> str:
+    """ "2 of 14 packages and 1 lockfile": what has the status of the whole run."""
+    packages = sum(item.status is verdict.status for item in verdict.subjects)
+    lockfiles = sum(item.status is verdict.status for item in verdict.lockfiles)
+    parts = []
+    if packages:
+        parts.append(f"{packages} of {_many(len(verdict.subjects), 'package')}")
+    if lockfiles:
+        parts.append(_many(lockfiles, "lockfile"))
+    return " and ".join(parts) or "this run"
 
 
 WORD = {

@@ -58,7 +58,12 @@ def render(verdict: Verdict, *, exit_code: ExitCode, version: str) -> str:
         "lockfiles": [_lockfile(item) for item in verdict.lockfiles],
         "notices": [_notice(notice) for notice in verdict.notices],
     }
-    return json.dumps(document, indent=2) + "\n"
+    return dumps(document)
+
+
+def dumps(document: object) -> str:
+    """ASCII JSON. `##[` would be a command to a CI runner even inside a string: one `#` is written as an escape."""
+    return json.dumps(document, indent=2).replace("##[", "#\\u0023[") + "\n"
 
 
 def dependency(entry: Dependency) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""Each case in each format equals its golden file; `make golden` rewrites them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from scangate.errors import ExitCode
+from scangate.models import Verdict
+from scangate.output import terminal, verdict_json
+from tests.conftest import ROOT
+from tests.output.cases import CASES
+
+GOLDEN = Path(__file__).parent / "golden"
+
+RENDERERS: dict[str, Callable[[Verdict], str]] = {
+    "terminal.txt": terminal.render,
+    "colour.txt": lambda verdict: terminal.render(verdict, colour=True),
+    "json": lambda verdict: verdict_json.render(verdict, exit_code=ExitCode.PASS, version="0"),
+}
+
+
+@pytest.mark.parametrize("suffix", RENDERERS)
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case: str, suffix: str, request: pytest.FixtureRequest) -> None:
+    rendered = RENDERERS[suffix](CASES[case])
+    path = GOLDEN / f"{case}.{suffix}"
+    if request.config.getoption("--golden-update"):
+        path.write_text(rendered, encoding="utf-8")
+    assert rendered == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_json_is_as_the_published_schema_says(case: str) -> None:
+    schema = json.loads((ROOT / "docs" / "schema" / "verdict-v1.json").read_text())
+    document = json.loads(RENDERERS["json"](CASES[case]))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(document)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_terminal_is_readable_at_80_columns(case: str) -> None:
+    long = [line for line in terminal.render(CASES[case]).splitlines() if len(line) > 80]
+    # One word that is longer than a line (a purl, a URL) stays whole: it must be possible to copy it.
+    assert all(len(line.split()) <= 2 for line in long), long
