@@ -1,0 +1,179 @@
+"""The embedded service as a whole: one process, two origins on 127.0.0.1, started and stopped in order.
+
+The API and the signed URLs have a port each, so that a client which mixes up what is sent where is found out.
+starlette and uvicorn are an optional extra: nothing here loads them before the service starts.
+"""
+
+import importlib.util
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Self
+
+from scangate.errors import StateError, UsageError
+from scangate.local import datadir
+from scangate.local.blobs import Blobs
+from scangate.local.config import ServiceConfig
+from scangate.local.engines.recordings import load
+from scangate.local.engines.replay import ReplayEngine, ScriptedFaults
+from scangate.local.store import Store
+from scangate.local.workers import Workers
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from scangate.local.origins import Backend
+
+HOST = "127.0.0.1"
+MAX_CONNECTIONS = 256
+UPLOADS_KEPT_SECONDS = 24 * 3600.0
+_STOP_SECONDS = 3
+
+
+class EmbeddedService:
+    """The service in threads of its own, for as long as the context lasts.
+
+    Inside it, `url` is the API's origin ("http://127.0.0.1:PORT"), `storage_url` that of the signed URLs, `key` a
+    key that is let in, and `key_file` where it is kept (mode 0600). `over` is set when the server has ended.
+
+    Entering raises UsageError (extra missing, port taken, replay directory or script), ReportError (a recording)
+    or StateError (data directory).
+    """
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self._config = config
+        self._running = ExitStack()
+        self.over = threading.Event()
+        self.url = self.storage_url = self.key = ""
+        self.key_file = config.data_dir / datadir.KEY_FILE
+
+    def __enter__(self) -> Self:
+        _require_extra()
+        from scangate.local.origins import application
+
+        config = self._config
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(_listen(port)) for port in (config.port, config.storage_port)]
+            self.url, self.storage_url = (f"http://{HOST}:{sock.getsockname()[1]}" for sock in sockets)
+            backend = _open_backend(config, stack)
+            self.key = backend.keys[0]
+            self._serve(application(config, backend, self.url, self.storage_url), sockets, stack)
+            self._running = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def _serve(self, app: "ASGIApp", sockets: list[socket.socket], stack: ExitStack) -> None:
+        """Serve in a thread; the stack stops it. The sockets listen already: nobody has to wait for the thread."""
+        import uvicorn
+
+        from scangate.local.bounds import bounded
+
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=bounded(self._config.request_seconds),
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,  # signed URLs are secrets
+                proxy_headers=False,
+                server_header=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_graceful_shutdown=_STOP_SECONDS,
+            )
+        )
+
+        def serve() -> None:
+            try:
+                server.run(sockets)
+            finally:
+                self.over.set()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+
+        thread = threading.Thread(target=serve, name="embedded-service", daemon=True)
+        thread.start()
+        stack.callback(stop)
+
+
+def run(config: ServiceConfig, ready: Callable[[EmbeddedService], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is called once requests are taken. For the main thread.
+
+    Raises what `EmbeddedService` raises, and StateError where the server ends by itself.
+    """
+    asked = threading.Event()
+    service = EmbeddedService(config)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        asked.set()
+        service.over.set()
+
+    with _handling((signal.SIGINT, signal.SIGTERM), stop), service:
+        ready(service)
+        service.over.wait()
+    if not asked.is_set():
+        raise StateError("The embedded service has stopped by itself.", "Its log says why; start it again.")
+
+
+def _open_backend(config: ServiceConfig, stack: ExitStack) -> "Backend":
+    """Open what a restart needs and start the workers; the stack stops and closes them."""
+    from scangate.local.origins import Backend
+
+    recordings = load(config.replay_dir)
+    directory = stack.enter_context(datadir.opened(config.data_dir))
+    try:
+        keys = datadir.keys(directory, config.keys)
+        secret = datadir.signing_secret(directory)
+        blobs = Blobs(directory)
+        store = Store(directory / "tasks.db", config.clock)
+        stack.callback(store.close)
+        store.forget_uploads(before=config.clock() - UPLOADS_KEPT_SECONDS)
+        blobs.sweep(store.blobs())
+    except OSError as exc:
+        raise StateError(f"{directory}: {exc.strerror}.", "Mend it, or name another directory.") from exc
+    workers = Workers(store, blobs, ReplayEngine(recordings, config.delay_scale), config.workers)
+    stack.callback(workers.stop)
+    workers.start()
+    faults = ScriptedFaults(recordings)
+    return Backend(store=store, blobs=blobs, workers=workers, faults=faults, keys=keys, secret=secret)
+
+
+def _require_extra() -> None:
+    missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"The embedded service needs {' and '.join(missing)}.", 'Run: python -m pip install "scangate[local]"'
+        )
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as exc:
+        listener.close()
+        raise UsageError(f"{HOST}:{port}: {exc.strerror}.", "Use another port, or 0 for any free one.") from exc
+    return listener
+
+
+@contextmanager
+def _handling(signals: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
