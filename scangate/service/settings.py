@@ -1,0 +1,148 @@
+"""Where the analysis service is, and the key for it: from the environment, never from arguments or scangate.yml."""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from scangate.errors import UsageError
+from scangate.service.addresses import Endpoint, read_url
+
+DEFAULT_API_URL = "https://packguard.dev"
+"""The service's public address (the contract's `servers`)."""
+
+URL_VARIABLE = "SCANGATE_API_URL"
+KEY_VARIABLE = "SCANGATE_API_KEY"
+KEY_FILE_VARIABLE = "SCANGATE_API_KEY_FILE"
+
+MAX_KEY_CHARACTERS = 4096
+
+_KEY_HINT = "Set it to the key alone, as the service shows it."
+
+
+class Secret:
+    """A text that no output shows: `repr`, `str`, formatting and `dataclasses.asdict` give `***`.
+
+    Not a dataclass on purpose: `asdict` and `replace` look into those.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def mask(self, text: str) -> str:
+        """`text` without the secret: for what a server says, which may repeat what it was sent."""
+        return text.replace(self._text, "***")
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("a secret is not written to disk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. `connect` and `read` are for one step (reaching an address, waiting for the next bytes);
+    `call` bounds a whole request to the service, `transfer` the whole download of a report or upload of an archive.
+    Only the resolver's own time limit stands outside.
+    """
+
+    connect: float = 10
+    read: float = 30
+    call: float = 60
+    transfer: float = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """`api`: origin and path prefix (without a trailing slash). `key` None: nothing can be submitted.
+
+    `warnings`: sentences for the user about settings that work and should be mended.
+    """
+
+    api: Endpoint
+    key: Secret | None = None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Read SCANGATE_API_URL, SCANGATE_API_KEY and SCANGATE_API_KEY_FILE. Raises UsageError."""
+        api = _read_api(environ.get(URL_VARIABLE, DEFAULT_API_URL))
+        key, path = environ.get(KEY_VARIABLE), environ.get(KEY_FILE_VARIABLE)
+        if key is not None and path is not None:
+            raise UsageError(
+                f"{KEY_VARIABLE} and {KEY_FILE_VARIABLE} are both set.", "Unset one: which key counts must be plain."
+            )
+        if key is not None:
+            return cls(api=api, key=_read_key(key, KEY_VARIABLE))
+        if path is not None:
+            text, warnings = _read_key_file(path)
+            return cls(api=api, key=_read_key(text, f"{KEY_FILE_VARIABLE} ({path})"), warnings=warnings)
+        return cls(api=api)
+
+
+def _read_api(text: str) -> Endpoint:
+    hint = "Write https://HOST[:PORT][/PREFIX], or http:// with localhost, 127.0.0.1 or [::1]."
+    try:
+        endpoint = read_url(text.strip())
+    except ValueError as exc:
+        raise UsageError(f"{URL_VARIABLE} {exc}.", hint) from None
+    if "?" in endpoint.rest:
+        raise UsageError(f"{URL_VARIABLE} has a query.", hint)
+    if endpoint.scheme != "https" and not endpoint.is_loopback:
+        raise UsageError(
+            f"{URL_VARIABLE} is http:// to another machine: the key would travel in the clear.",
+            "Use https://; http:// is for localhost, 127.0.0.1 and [::1] only.",
+        )
+    return Endpoint(
+        scheme=endpoint.scheme,
+        host=endpoint.host,
+        address=endpoint.address,
+        port=endpoint.port,
+        rest=endpoint.rest.rstrip("/"),
+    )
+
+
+def _read_key(text: str, where: str) -> Secret:
+    key = text.strip()
+    if not key:
+        raise UsageError(f"{where} is empty.", "Set it to the key, or unset it to run without one.")
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise UsageError(f"{where} is longer than {MAX_KEY_CHARACTERS} characters.", _KEY_HINT)
+    if not all("!" <= character <= "~" for character in key):
+        raise UsageError(f"{where} holds a space, a line break or a character outside ASCII.", _KEY_HINT)
+    return Secret(key)
+
+
+def _read_key_file(path: str) -> tuple[str, tuple[str, ...]]:
+    """The file's text, and warnings. Others being able to read it is no error: containers mount secrets that way."""
+    if not path:
+        raise UsageError(f"{KEY_FILE_VARIABLE} is empty.", "Set it to the path of a file with the key, or unset it.")
+    try:
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read(4 * MAX_KEY_CHARACTERS)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "not a path"
+        raise UsageError(
+            f"{KEY_FILE_VARIABLE} ({path}) cannot be read: {reason}.", "Name a file that holds the key alone."
+        ) from exc
+    warnings: tuple[str, ...] = ()
+    if stat.S_ISREG(mode) and mode & (stat.S_IROTH | stat.S_IWOTH):
+        warnings = (f"{KEY_FILE_VARIABLE} ({path}) is open to every user of this machine; chmod 600 closes it.",)
+    return content.decode("latin-1"), warnings
