@@ -4,6 +4,8 @@ Every error that a user can cause or meet is a `ScangateError`: a message that s
 and a hint that says what to do now. Only `scangate.cli` catches it. Anything else is a bug (exit 4).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -56,8 +58,35 @@ class LockfileError(ScangateError):
         self.line = line
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyProblem:
+    """One thing that is wrong in a policy file; `line` and `column` are 1-based."""
+
+    where: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}:{self.line}:{self.column}: {self.message}"
+
+
 class PolicyError(ScangateError):
-    """scangate.yml cannot be used: file:line:column, what is wrong, the nearest valid word."""
+    """scangate.yml cannot be used: file:line:column, what is wrong, the nearest valid word.
+
+    `message` and `hint` are the first problem's; `problems` holds all that were found, in the order of the file.
+    """
+
+    def __init__(self, message: str, hint: str = "", problems: Sequence[PolicyProblem] = ()) -> None:
+        super().__init__(message, hint)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def of(cls, problems: Sequence[PolicyProblem], *, total: int | None = None) -> "PolicyError":
+        """From at least one problem. `total`: how many there are, where not all are given."""
+        first, more = problems[0], (total or len(problems)) - 1
+        return cls(f"{first}{f' (and {more} more)' if more else ''}.", first.hint, problems)
 
 
 class ReportError(ScangateError):

@@ -1,0 +1,216 @@
+"""The keys of `match` and `unless`: each declared once, with its form, what it is compared with, and its meaning.
+
+`of` takes the observation apart; a key holds where any of its values fits any of what `of` returns.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from scangate.models import (
+    BaitSeen,
+    CommandRun,
+    FileTouched,
+    HostContacted,
+    LastPyMileHit,
+    LockFact,
+    Network,
+    Observation,
+    PackagePresent,
+    SocketOpened,
+)
+from scangate.policy.model import Observe
+from scangate.policy.shapes import HOST, KEBAB, Address, Field, Flag, Integer, Many, Regex, Scalars, Text, Word
+
+ObservationT = TypeVar("ObservationT")
+Value = str | int | bool
+
+PORT = Integer(lowest=0, highest=65535)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key(Generic[ObservationT]):
+    """`negative`: the key holds where *none* of its values fits."""
+
+    name: str
+    shape: Scalars
+    of: Callable[[ObservationT], tuple[Value, ...]]
+    doc: str
+    negative: bool = False
+
+    def field(self) -> Field:
+        """How it stands in the schema."""
+        sets = isinstance(self.shape, Regex | Address) or self.shape is HOST
+        shape = self.shape if isinstance(self.shape, Flag) else Many(item=self.shape, single=True, sets=sets)
+        return Field(name=self.name, shape=shape, doc=self.doc)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Countable(Generic[ObservationT]):
+    """What `at-least` can count distinct values of; `domain`: it is a host, so `per: domain` has a meaning."""
+
+    name: str
+    of: Callable[[ObservationT], str | int]
+    domain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[ObservationT]):
+    type: type[ObservationT]
+    keys: tuple[Key[ObservationT], ...]
+    countables: tuple[Countable[ObservationT], ...] = ()
+    phased: bool = True
+    """Its observations have a phase."""
+
+
+_OPERATORS = (";", "&", "|", "`", "$(", "<", ">", "\n", "\r")
+
+
+def base_name(command: CommandRun) -> str:
+    return command.argv[0].rpartition("/")[2] if command.argv else ""
+
+
+def command_line(command: CommandRun) -> str:
+    return " ".join(command.argv)
+
+
+def is_plain(command: CommandRun) -> bool:
+    """No shell operator anywhere in argv: what an excuse for a command should demand."""
+    line = command_line(command)
+    return not any(operator in line for operator in _OPERATORS)
+
+
+_HOST = Kind(
+    type=HostContacted,
+    keys=(
+        Key(name="host", shape=Regex(), of=lambda o: (o.host,), doc="The host name matches."),
+        Key(name="suffix", shape=HOST, of=lambda o: (o.host,), doc="The host is this domain or a subdomain of it."),
+        Key(name="label", shape=Regex(), of=lambda o: tuple(o.host.split(".")), doc="One label of the name matches."),
+        Key(
+            name="record-type",
+            shape=Text(what="a DNS record type", pattern="[A-Z][A-Z0-9]*", longest=16),
+            of=lambda o: tuple(word.upper() for word in o.record_types),
+            doc="A DNS record of this type was asked for.",
+        ),
+        Key(name="via", shape=Word(words=("dns", "socket")), of=lambda o: o.via, doc="How the host was contacted."),
+    ),
+    countables=(Countable(name="host", of=lambda o: o.host, domain=True),),
+)
+
+_SOCKET = Kind(
+    type=SocketOpened,
+    keys=(
+        Key(name="address", shape=Address(), of=lambda o: (o.address,), doc="The address is this, or in this network."),
+        Key(name="port", shape=PORT, of=lambda o: (o.port,), doc="The port is one of these."),
+        Key(name="port-not", shape=PORT, of=lambda o: (o.port,), doc="The port is none of these.", negative=True),
+        Key(name="network", shape=Word(words=tuple(Network)), of=lambda o: (o.network,), doc="What the address is."),
+        Key(name="named", shape=Flag(), of=lambda o: (bool(o.hostnames),), doc="A name resolved to the address."),
+    ),
+    countables=(
+        Countable(name="address", of=lambda o: o.address),
+        Countable(name="port", of=lambda o: o.port),
+    ),
+)
+
+_COMMAND = Kind(
+    type=CommandRun,
+    keys=(
+        Key(
+            name="cmdline",
+            shape=Regex(templates=True),
+            of=lambda o: (command_line(o),),
+            doc="The arguments, joined by spaces, match.",
+        ),
+        Key(
+            name="argv0",
+            shape=Regex(templates=True),
+            of=lambda o: (base_name(o),),
+            doc="The program's base name matches.",
+        ),
+        Key(
+            name="arg", shape=Regex(templates=True), of=lambda o: o.argv, doc="One argument, argv[0] included, matches."
+        ),
+        Key(
+            name="plain",
+            shape=Flag(),
+            of=lambda o: (is_plain(o),),
+            doc="No argument holds `;`, `&`, `|`, a backtick, `$(`, `<`, `>` or a newline.",
+        ),
+    ),
+    countables=(
+        Countable(name="cmdline", of=command_line),
+        Countable(name="argv0", of=base_name),
+    ),
+)
+
+_FILE = Kind(
+    type=FileTouched,
+    keys=(
+        Key(name="path", shape=Regex(templates=True), of=lambda o: (o.path,), doc="The path matches."),
+        Key(name="read", shape=Flag(), of=lambda o: (o.read,), doc="It was read, or looked for."),
+        Key(name="write", shape=Flag(), of=lambda o: (o.write,), doc="It was written."),
+        Key(name="delete", shape=Flag(), of=lambda o: (o.delete,), doc="It was deleted."),
+    ),
+    countables=(Countable(name="path", of=lambda o: o.path),),
+)
+
+_BAIT = Kind(
+    type=BaitSeen,
+    keys=(
+        Key(name="bait", shape=Regex(), of=lambda o: (o.bait,), doc="The bait's name matches."),
+        Key(
+            name="where",
+            shape=Word(words=("argv", "host", "stdout", "stderr")),
+            of=lambda o: (o.where,),
+            doc="Where its value turned up.",
+        ),
+    ),
+    countables=(Countable(name="bait", of=lambda o: o.bait),),
+)
+
+
+def tests_of(hit: LastPyMileHit) -> tuple[str, ...]:
+    return tuple(text for text in (hit.test_name, hit.test_id) if text)
+
+
+_LASTPYMILE = Kind(
+    type=LastPyMileHit,
+    phased=False,
+    keys=(
+        Key(
+            name="list",
+            shape=Word(words=("phantom", "low_risk", "medium_risk", "high_risk")),
+            of=lambda o: (o.list,),
+            doc="The report's list in which the file stands.",
+        ),
+        Key(name="file", shape=Regex(), of=lambda o: (o.file,), doc="The file's path in the release matches."),
+        Key(name="tests", shape=Regex(), of=tests_of, doc="The test's name or id matches."),
+        Key(name="added", shape=Flag(), of=lambda o: (o.added,), doc="The hit is on a line that the source lacks."),
+    ),
+    countables=(
+        Countable(name="file", of=lambda o: o.file),
+        Countable(name="test", of=lambda o: o.test_name or o.test_id),
+    ),
+)
+
+_LOCKFILE = Kind(
+    type=LockFact,
+    phased=False,
+    keys=(Key(name="check", shape=KEBAB, of=lambda o: (o.check,), doc="What the lockfile shows."),),
+)
+
+_PACKAGE = Kind(type=PackagePresent, phased=False, keys=())
+
+# Any: the eight kinds have eight observation types, and a mapping cannot say which key goes with which.
+KINDS: Mapping[Observe, Kind[Any]] = {
+    Observe.HOST: _HOST,
+    Observe.SOCKET: _SOCKET,
+    Observe.COMMAND: _COMMAND,
+    Observe.FILE: _FILE,
+    Observe.BAIT: _BAIT,
+    Observe.LASTPYMILE: _LASTPYMILE,
+    Observe.LOCKFILE: _LOCKFILE,
+    Observe.PACKAGE: _PACKAGE,
+}
+
+OBSERVE_OF: Mapping[type[Observation], Observe] = {kind.type: observe for observe, kind in KINDS.items()}

@@ -1,0 +1,231 @@
+"""A policy that was read and checked: everything resolved, nothing left to look up."""
+
+import fnmatch
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+from scangate.models import (
+    Action,
+    Ecosystem,
+    Engine,
+    Mode,
+    OutcomeAction,
+    OutcomeCode,
+    Phase,
+    Severity,
+    Subject,
+)
+from scangate.purls import Purl, normalise_pypi_name
+from scangate.registries import NO_REGISTRIES, Registries
+
+DEFAULT = "default"
+"""The place of all that is built in."""
+
+
+class Observe(StrEnum):
+    """The kinds of observation that a rule can look at."""
+
+    HOST = "host"
+    SOCKET = "socket"
+    COMMAND = "command"
+    FILE = "file"
+    BAIT = "bait"
+    LASTPYMILE = "lastpymile"
+    LOCKFILE = "lockfile"
+    PACKAGE = "package"
+
+
+DecisionT = TypeVar("DecisionT", Action, OutcomeAction)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Generic[DecisionT]):
+    """An action and who set it: "default", or "scangate.yml:12"."""
+
+    action: DecisionT
+    by: str = DEFAULT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One key of `match` or `unless`: it holds where any of the values does."""
+
+    key: str
+    values: tuple[str | int | bool, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtLeast:
+    """`count` distinct values of `distinct`, within one domain or one package."""
+
+    count: int
+    distinct: str
+    per: str = "package"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageGlob:
+    """`pkg:TYPE/NAME@VERSION` with `*` and `?`, on decoded, normalised text; without `@VERSION`, every version.
+
+    `*` also stands for "/": `pkg:npm/*` is every npm package. `exact_name`: the name where it holds no wildcard.
+
+    It also matches packages that have no purl (git, URL, private), by ecosystem and name: a ban must not be evaded by
+    another source. An unknown version is matched by `@*` alone.
+    """
+
+    ecosystem: Ecosystem
+    name: re.Pattern[str]
+    version: re.Pattern[str]
+    exact_name: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> "PackageGlob":
+        """From its text, percent-encoded or not. Raises ValueError."""
+        type_, _, rest = text.removeprefix("pkg:").partition("/")
+        if type_ not in tuple(Ecosystem):
+            raise ValueError(f"unknown package type {type_!r}")
+        head, slash, tail = rest.rpartition("/")
+        # An "@" at the start is a scope's.
+        base, version = tail.rsplit("@", 1) if "@" in tail[1:] else (tail, "*")
+        ecosystem, name = Ecosystem(type_), unquote(head + slash + base)
+        name = normalised_name(ecosystem, name)
+        exact = None if "*" in name or "?" in name else name
+        return cls(ecosystem, _glob(name), _glob(unquote(version)), exact)
+
+    def matches(self, subject: Subject) -> bool:
+        return (
+            subject.ecosystem is self.ecosystem
+            and self.name.fullmatch(normalised_name(subject.ecosystem, subject.name)) is not None
+            and self.version.fullmatch(subject.version or "") is not None
+        )
+
+
+def normalised_name(ecosystem: Ecosystem, name: str) -> str:
+    match ecosystem:
+        case Ecosystem.PYPI:
+            return normalise_pypi_name(name)
+        case Ecosystem.VSCODE_EXTENSION:
+            return name.lower()
+        case Ecosystem.NPM:
+            return name
+
+
+def _glob(text: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(text.replace("[", "[[]")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A rule's test on observations of one kind. Empty phases: all; empty `match`: every observation."""
+
+    observe: Observe
+    phases: tuple[Phase, ...] = ()
+    match: tuple[Condition, ...] = ()
+    unless: tuple[tuple[Condition, ...], ...] = ()
+    together: tuple[tuple[str, ...], ...] = ()
+    """Groups of patterns on LastPyMile tests: every group must be hit in the same file."""
+    at_least: AtLeast | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """A finding of any rule of each group, on one package."""
+
+    groups: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Empty ecosystems and packages: all. `place`: where the rule, or the last change of its severity, stands.
+
+    `own_action`: an action of its own, instead of its severity's; `decided`: the one that holds.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    test: Watch | AllOf
+    own_action: Decided[Action] | None = None
+    decided: Decided[Action]
+    place: str = DEFAULT
+    description: str = ""
+    advice: str = ""
+    references: tuple[str, ...] = ()
+    ecosystems: tuple[Ecosystem, ...] = ()
+    packages: tuple[PackageGlob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowEntry:
+    """`package` is as written: a purl, or the key of a subject without one; with `@*` behind it, every version.
+
+    `purl` is None for a key.
+    """
+
+    package: str
+    purl: Purl | None
+    every_version: bool
+    rules: tuple[str, ...]
+    reason: str
+    expires: date
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """`actions` and `outcomes` are total; `rules` are distinct by id, correlations behind what they refer to."""
+
+    where: str
+    mode: Mode
+    engines: tuple[Engine, ...]
+    max_report_age: int
+    """Days."""
+    rules: tuple[Rule, ...]
+    actions: Mapping[Severity, Decided[Action]]
+    outcomes: Mapping[OutcomeCode, Decided[OutcomeAction]]
+    allow: tuple[AllowEntry, ...] = ()
+    registries: Registries = NO_REGISTRIES
+    exclude: tuple[str, ...] = ()
+
+
+ACTIONS: Mapping[Severity, Action] = {
+    Severity.CRITICAL: Action.DENY,
+    Severity.HIGH: Action.DENY,
+    Severity.MEDIUM: Action.WARN,
+    Severity.LOW: Action.NOTE,
+}
+
+OUTCOMES: Mapping[OutcomeCode, OutcomeAction] = {
+    OutcomeCode.SUBMIT_ERROR: OutcomeAction.FAIL,
+    OutcomeCode.UNREACHABLE: OutcomeAction.FAIL,
+    OutcomeCode.FAILED: OutcomeAction.FAIL,
+    OutcomeCode.TIMEOUT: OutcomeAction.FAIL,
+    OutcomeCode.PENDING: OutcomeAction.FAIL,
+    OutcomeCode.REPORT_MISSING: OutcomeAction.FAIL,
+    OutcomeCode.REPORT_INVALID: OutcomeAction.FAIL,
+    OutcomeCode.WRONG_PACKAGE: OutcomeAction.FAIL,
+    OutcomeCode.BLIND: OutcomeAction.FAIL,
+    OutcomeCode.NO_CREDENTIALS: OutcomeAction.FAIL,
+    OutcomeCode.OVER_BUDGET: OutcomeAction.FAIL,
+    OutcomeCode.UNSUPPORTED_LOCKFILE: OutcomeAction.FAIL,
+    OutcomeCode.GIT: OutcomeAction.FAIL,
+    OutcomeCode.URL: OutcomeAction.FAIL,
+    OutcomeCode.UNSUPPORTED_ECOSYSTEM: OutcomeAction.WARN,
+    OutcomeCode.PRIVATE_REGISTRY: OutcomeAction.WARN,
+    OutcomeCode.FILE: OutcomeAction.WARN,
+    OutcomeCode.UNPINNED: OutcomeAction.WARN,
+    OutcomeCode.IMPORT_FAILED: OutcomeAction.WARN,
+    OutcomeCode.PHASE_ERROR: OutcomeAction.WARN,
+    OutcomeCode.STALE: OutcomeAction.WARN,
+    OutcomeCode.LOCAL: OutcomeAction.NOTE,
+}
+
+DEFAULT_ENGINES = (Engine.DYNAMIC_ANALYSIS,)
+
+MAX_REPORT_AGE = 90
+"""Days."""

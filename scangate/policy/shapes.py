@@ -1,0 +1,140 @@
+"""What can stand in scangate.yml, as data: the loader reads by it, documentation and JSON Schema come from it."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Text in a given form. `what` completes "expected …" ("a host name"); `pattern` matches the whole text."""
+
+    what: str
+    pattern: str = r"(?s).+"
+    longest: int = 2000
+    fold: bool = False
+    """Letter case does not count: the text is lower-cased before it is looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integer:
+    lowest: int
+    highest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """`true` or `false`, and none of YAML 1.1's other words for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """An ISO date, YYYY-MM-DD."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A google-re2 pattern, searched for anywhere in the text; `.` also matches a newline.
+
+    With `templates`, `{name}` and `{version}` in it stand for the package's own, escaped.
+    """
+
+    templates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IP address or a network in CIDR notation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Many:
+    """A list of at least one. `single`: one value may stand without the list around it.
+
+    `sets`: `@name` stands for the values of that set.
+    """
+
+    item: "Shape"
+    single: bool = False
+    sets: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A mapping whose keys are data."""
+
+    key: Text | Word
+    value: "Shape"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    name: str
+    shape: "Shape"
+    doc: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A mapping with the given keys and no others. `but` says why a key that looks right is not among them."""
+
+    name: str
+    fields: tuple[Field, ...]
+    but: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Either:
+    """A scalar, short for the record with only its key `short`; or the record itself."""
+
+    short: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depends:
+    """A shape that depends on the value of another key, `on`, of the same record.
+
+    `on` has one of `words`; for those without a shape, the key has no meaning.
+    """
+
+    on: str
+    words: tuple[str, ...]
+    shapes: Mapping[str, "Shape"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One of several records, told apart by the loader (`which`)."""
+
+    records: Mapping[str, Record]
+
+
+Scalars = Text | Word | Integer | Flag | Day | Regex | Address
+Shape = Scalars | Many | Table | Record | Either | Depends | Variant
+
+HOST = Text(
+    what="a host name", pattern=r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", fold=True
+)
+HOST_AND_PORT = Text(
+    what="a host name, with a port where it has one", pattern=HOST.pattern + r"(:[0-9]{1,5})?", fold=True
+)
+KEBAB = Text(what="a kebab-case word", pattern=r"[a-z][a-z0-9]*(-[a-z0-9]+)*", longest=64)
+SENTENCE = Text(what="a text")
+GLOB = Text(what="a glob")
+
+SET_REFERENCE = re.compile("@(" + KEBAB.pattern + r")\Z")
+
+
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """An address (as a network of one) or a CIDR network. Raises ValueError."""
+    return ipaddress.ip_network(text, strict=True)
