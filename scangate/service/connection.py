@@ -1,0 +1,182 @@
+"""When a request may be sent at all: budget, rate limits, outages, retries. What is asked, `scheduler` decides.
+
+Every request passes, from the outside in: the retries of that one request; the gate of its kind (counted requests:
+the 429 breaker and the budget; GET task: its own 429 breaker); the outage breaker of the server; the pace of polls.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from scangate.errors import ServiceError
+from scangate.models import AnalysisRequest
+from scangate.service.base import RateLimited, Service, Task, TaskPage, Unreachable
+from scangate.service.budget import Budget
+from scangate.service.retry import Backoff, Breaker, Pace
+from scangate.service.runtime import Runtime
+
+T = TypeVar("T")
+
+TRIES = 8
+"""How often one request is tried, and how many failures in a row mean that the server is gone."""
+PAUSES = Backoff(first=1.0, most=30.0)
+"""With TRIES: an outage of half a minute is survived, one of two minutes is not."""
+REFUSAL_PAUSES = Backoff(first=5.0, most=60.0)
+"""After 429: refused requests are not counted, so a probe a minute does not renew the service's window."""
+POLLS_APART = 0.2
+PAGE_SIZE = 100
+
+
+class OverBudget(ServiceError):
+    """A counted request may not be sent in the time that is left."""
+
+
+class Connection:
+    """The service's operations, each as often and as late as it takes, until `deadline` (the loop's time).
+
+    Raises as Service does, `Unreachable` after retries were used up, and OverBudget. RateLimited never comes out.
+    """
+
+    def __init__(self, service: Service, *, budget: Budget, runtime: Runtime, deadline: float) -> None:
+        self._service = service
+        self._budget = budget
+        self._runtime = runtime
+        self._deadline = deadline
+        self._counting = self._breaker(RateLimited, REFUSAL_PAUSES)
+        self._asking = self._breaker(RateLimited, REFUSAL_PAUSES)
+        self._outage = self._breaker(Unreachable, PAUSES, tolerated=2, limit=TRIES)
+        self._storage = self._breaker((Unreachable, RateLimited), PAUSES, tolerated=2, limit=TRIES)
+        self._pace = Pace(POLLS_APART)
+        self._dry_until = -math.inf
+
+    @property
+    def short_of_budget(self) -> bool:
+        """Whether counted requests wait for the service's limit or for our own."""
+        return self._counting.troubled or self._dry_until > asyncio.get_running_loop().time()
+
+    @property
+    def asking_is_limited(self) -> bool:
+        """Whether the service has answered 429 to GET task, and not answered one since."""
+        return self._asking.troubled
+
+    async def submit(self, request: AnalysisRequest) -> Task:
+        """After an ambiguous failure a purl is submitted again: the service deduplicates."""
+        return await self._persistently(lambda: self._counted(partial(self._service.submit, request)))
+
+    async def upload(self, request: AnalysisRequest) -> str:
+        return await self._persistently(lambda: self._counted(partial(self._service.upload, request)))
+
+    async def submit_archive(
+        self, request: AnalysisRequest, gcs_path: str, *, find: Callable[[], Awaitable[Task | None]]
+    ) -> Task:
+        """After an ambiguous failure, only where `find` gives no task that the lost request has made."""
+        call = partial(self._service.submit_archive, request, gcs_path)
+        return await self._persistently(lambda: self._counted(call), find=find)
+
+    async def page(self, number: int) -> TaskPage:
+        """A page of the list, waiting for the budget as a submission does."""
+        call = partial(self._service.tasks, number, PAGE_SIZE)
+        return await self._persistently(lambda: self._counted(call, pace=self._pace))
+
+    async def spare_page(self, number: int, *, leave: int) -> TaskPage:
+        """A page of the list, tried once and without waiting; lets RateLimited out.
+
+        OverBudget where it would have to wait, or would take what `leave` submissions need.
+        """
+        if self._counting.closed:
+            raise OverBudget("The service's rate limit is reached.")
+        call = partial(self._service.tasks, number, PAGE_SIZE)
+        return await self._counted(call, leave=leave, wait=False, pace=self._pace)
+
+    async def task(self, task_id: int) -> Task:
+        return await self._persistently(lambda: self._asked(task_id))
+
+    async def glance(self, task_id: int) -> Task:
+        """As `task`, but lets RateLimited out: there are other ways to learn how a task is."""
+        return await self._persistently(lambda: self._asked(task_id), patient=False)
+
+    async def report(self, url: str) -> bytes:
+        """From the object storage: another server, with troubles of its own."""
+
+        async def attempt() -> bytes:
+            return await self._send(lambda: self._service.report(url), self._storage)
+
+        return await self._persistently(attempt, server=self._storage)
+
+    async def _persistently(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        find: Callable[[], Awaitable[T | None]] | None = None,
+        server: Breaker | None = None,
+        patient: bool = True,
+    ) -> T:
+        """Try until it works, is refused, or TRIES are used up. 429 uses up none: breaker and deadline bound it."""
+        server = server or self._outage
+        failures = 0
+        while True:
+            try:
+                return await attempt()
+            except RateLimited:
+                if not patient:
+                    raise
+                continue
+            except Unreachable as exc:
+                failures += 1
+                if failures >= TRIES or server.lost:
+                    raise
+                ambiguous = exc.sent
+            await asyncio.sleep(PAUSES.pause(failures, self._runtime.random))
+            if ambiguous and find is not None and (found := await find()) is not None:
+                return found
+
+    async def _counted(
+        self, call: Callable[[], T], *, leave: int = 0, wait: bool = True, pace: Pace | None = None
+    ) -> T:
+        if self._counting.closed_until > self._deadline:
+            raise OverBudget("The service's rate limit does not end within the time that is left.")
+        async with self._counting.passage():
+            await self._afford(leave=leave, wait=wait)
+            try:
+                return await self._send(call, self._outage, pace)
+            except (RateLimited, Unreachable) as exc:
+                if not (isinstance(exc, Unreachable) and exc.sent):
+                    self._budget.give_back()
+                raise
+
+    async def _afford(self, *, leave: int, wait: bool) -> None:
+        time = asyncio.get_running_loop().time
+        while self._dry_until <= self._deadline:
+            seconds = self._budget.spend(self._runtime.wall(), leave=leave)
+            if seconds <= 0:
+                return
+            if not wait:
+                break
+            self._dry_until = time() + seconds
+            if self._dry_until <= self._deadline:
+                await asyncio.sleep(seconds)
+        raise OverBudget("The request budget is used up, and is not renewed within the time that is left.")
+
+    async def _asked(self, task_id: int) -> Task:
+        async with self._asking.passage():
+            return await self._send(lambda: self._service.task(task_id), self._outage, self._pace)
+
+    async def _send(self, call: Callable[[], T], server: Breaker, pace: Pace | None = None) -> T:
+        async with server.passage():
+            if server.lost:
+                raise Unreachable(f"The service stayed out of reach after {TRIES} tries.")
+            if pace is not None:
+                await pace.turn()
+            return await self._runtime.execute(call)
+
+    def _breaker(
+        self,
+        trouble: type[ServiceError] | tuple[type[ServiceError], ...],
+        backoff: Backoff,
+        *,
+        tolerated: int = 0,
+        limit: float = math.inf,
+    ) -> Breaker:
+        return Breaker(trouble, backoff=backoff, random=self._runtime.random, tolerated=tolerated, limit=limit)

@@ -1,0 +1,351 @@
+"""The analyser that asks the service: every request becomes a task, every task a report or the reason why not.
+
+Three steps a request (submit, wait for the end, fetch the report), all requests side by side on one thread; only the
+blocking calls of the service run elsewhere. `connection` knows when something may be sent, `watch` how to wait.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from scangate import purls
+from scangate.errors import PurlError, ServiceError
+from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
+from scangate.service.base import (
+    BadAnswer,
+    Interrupted,
+    ReportGone,
+    Service,
+    Task,
+    TaskState,
+    Unauthorised,
+    Unreachable,
+)
+from scangate.service.budget import Budget
+from scangate.service.connection import PAGE_SIZE, Connection, OverBudget
+from scangate.service.progress import Progress
+from scangate.service.retry import Backoff
+from scangate.service.runtime import SYSTEM, Runtime
+from scangate.service.watch import MAX_PAGES, Watch
+
+URL_TRIES = 5
+"""How often a completed task is asked for a report URL that works."""
+URL_PAUSES = Backoff(first=2.0, most=30.0)
+_TICK = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`jobs` submissions (and as many downloads) at once; `timeout` seconds for everything.
+
+    `max_packages`: at most so many different packages are sent, the first ones in the order of the requests. The
+    others are `over-budget`: a run over the limit is incomplete, but what was paid for counts (and can be kept).
+    """
+
+    jobs: int = 8
+    timeout: float = 20 * 60
+    max_packages: int | None = None
+
+
+class Scheduler:
+    """A models.Analyser. `on_progress` is told of every change and once a second; `is_blocked` only counts for it.
+
+    `analyse` answers every request, whatever happens to it; raises Interrupted, with all answers, on Ctrl-C. It
+    must not be called from a running event loop.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        budget: Budget,
+        settings: Settings | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        is_blocked: Callable[[AnalysisRequest, Report], bool] | None = None,
+        runtime: Runtime = SYSTEM,
+    ) -> None:
+        self._service = service
+        self._budget = budget
+        self._settings = settings or Settings()
+        self._on_progress = on_progress
+        self._is_blocked = is_blocked
+        self._runtime = runtime
+
+    def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
+        board = _Board(requests, self._on_progress, self._is_blocked)
+        for request, shortfall in _not_to_be_sent(tuple(board.jobs), self._settings.max_packages):
+            board.end(board.jobs[request], shortfall)
+        try:
+            with asyncio.Runner(loop_factory=self._runtime.loop) as runner:
+                runner.run(self._run(board))
+        except KeyboardInterrupt:
+            board.end_rest(OutcomeCode.PENDING, "Interrupted before it was done.")
+            raise Interrupted(board.answers()) from None
+        return board.answers()
+
+    async def _run(self, board: "_Board") -> None:
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout
+        connection = Connection(self._service, budget=self._budget, runtime=self._runtime, deadline=deadline)
+        work = _Work(connection, board, self._settings, self._runtime)
+        ticker = asyncio.create_task(board.tick())
+        if running := [asyncio.create_task(work.do(job)) for job in board.open()]:
+            done, _ = await asyncio.wait(running, timeout=self._settings.timeout, return_when=asyncio.FIRST_EXCEPTION)
+            for exc in filter(None, [task.exception() for task in done]):
+                if not isinstance(exc, Unauthorised):
+                    raise exc
+                # Not `no-credentials`: who excuses a run without a key has not excused one whose key was revoked.
+                board.end_rest(OutcomeCode.SUBMIT_ERROR, exc.message)
+        if connection.short_of_budget:
+            board.end_rest(OutcomeCode.OVER_BUDGET, "The request budget did not allow it in time.", only_unsent=True)
+        board.end_rest(OutcomeCode.PENDING, f"Not done within the timeout of {self._settings.timeout:g} seconds.")
+        ticker.cancel()
+
+
+class _Work:
+    """What is done for one request. Only Unauthorised (on a request that needs the key) leaves it."""
+
+    def __init__(self, connection: Connection, board: "_Board", settings: Settings, runtime: Runtime) -> None:
+        self._connection = connection
+        self._board = board
+        self._random = runtime.random
+        self._watch = Watch(connection, leave=lambda: board.unsent_cost)
+        self._submitting = asyncio.Semaphore(settings.jobs)
+        self._downloading = asyncio.Semaphore(settings.jobs)
+        self._began = runtime.wall()
+
+    async def do(self, job: "_Job") -> None:
+        try:
+            async with self._submitting:
+                with _otherwise(OutcomeCode.SUBMIT_ERROR):
+                    task = await self._submit(job.request)
+            self._board.submitted(job, task.task_id)
+            with _otherwise(OutcomeCode.FAILED):
+                task = await self._watch.end_of(task)
+            _check(job.request, task)
+            self._board.end(job, Report(payload=await self._report(job.request, task), task_id=task.task_id))
+        except _NoReport as exc:
+            self._board.end(job, job.shortfall(exc.code, exc.detail))
+
+    async def _submit(self, request: AnalysisRequest) -> Task:
+        if request.archive is None:
+            return await self._connection.submit(request)
+        gcs_path = await self._connection.upload(request)
+        task = await self._connection.submit_archive(request, gcs_path, find=lambda: self._find(request))
+        if self._board.knows(task.task_id):  # the same purl, but other bytes
+            detail = f"The service answered with task {task.task_id}, which is about something else of this run."
+            raise _NoReport(OutcomeCode.WRONG_PACKAGE, detail)
+        return task
+
+    async def _find(self, request: AnalysisRequest) -> Task | None:
+        """The task that a submission of this run made although its answer was lost, if the list shows one.
+
+        Only one made since this run began: an older one of the same purl may be about another archive's bytes. Where
+        the server's clock is behind, the task is not recognised and the archive is analysed twice: the safe side.
+        """
+        for number in range(1, MAX_PAGES + 1):
+            page = await self._connection.page(number)
+            recent = [task for task in page.items if _created(task) >= self._began]
+            for task in recent:
+                if _is_for(request, task) and not self._board.knows(task.task_id):
+                    return task
+            if len(recent) < len(page.items) or not page.items or number * PAGE_SIZE >= page.total:
+                break
+        return None
+
+    async def _report(self, request: AnalysisRequest, task: Task) -> bytes:
+        """The report's bytes. Its URL may be late, and it expires: asking for the task again gives a fresh one."""
+        for tries in range(1, URL_TRIES + 1):
+            with _otherwise(OutcomeCode.REPORT_MISSING):
+                if task.report_url is None or tries > 1:
+                    task = await self._connection.task(task.task_id)
+            _check(request, task)
+            if task.report_url is not None and (payload := await self._download(task.report_url)) is not None:
+                return payload
+            if tries < URL_TRIES:
+                await asyncio.sleep(URL_PAUSES.pause(tries, self._random))
+        gone = "is gone" if task.report_url is not None else "has no URL"
+        raise _NoReport(OutcomeCode.REPORT_MISSING, f"The task is completed, but its report {gone}.")
+
+    async def _download(self, url: str) -> bytes | None:
+        """None where the URL leads nowhere (any more)."""
+        async with self._downloading:
+            with _otherwise(OutcomeCode.REPORT_MISSING):
+                try:
+                    return await self._connection.report(url)
+                except ReportGone:
+                    return None
+                except BadAnswer as exc:
+                    raise _NoReport(OutcomeCode.REPORT_INVALID, exc.message) from exc
+
+
+class _NoReport(Exception):
+    """The end of one request without a report."""
+
+    def __init__(self, code: OutcomeCode, detail: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+
+@contextmanager
+def _otherwise(code: OutcomeCode) -> Iterator[None]:
+    """An error of the service ends this request with `code`, unless the error itself says which outcome it is."""
+    try:
+        yield
+    except OverBudget as exc:
+        raise _NoReport(OutcomeCode.OVER_BUDGET, exc.message) from exc
+    except Unreachable as exc:
+        raise _NoReport(OutcomeCode.UNREACHABLE, exc.message) from exc
+    except Unauthorised as exc:
+        if code is OutcomeCode.SUBMIT_ERROR:
+            raise
+        raise _NoReport(code, exc.message) from exc
+    except ServiceError as exc:
+        raise _NoReport(code, exc.message) from exc
+
+
+def _check(request: AnalysisRequest, task: Task) -> None:
+    """Raise _NoReport unless the task is completed and about what was asked for."""
+    if not _is_for(request, task):
+        about = f"{task.purl or 'an unnamed package'} by {task.engine or 'an unnamed engine'}"
+        raise _NoReport(OutcomeCode.WRONG_PACKAGE, f"Task {task.task_id} is about {about}.")
+    match task.status:
+        case TaskState.COMPLETED:
+            return
+        case TaskState.TIMEOUT:
+            raise _NoReport(OutcomeCode.TIMEOUT, task.error_message or "The service's own time limit passed.")
+        case TaskState.FAILED:
+            raise _NoReport(OutcomeCode.FAILED, task.error_message or "The service gave no reason.")
+        case status if status in TaskState.RUNNING:
+            raise _NoReport(OutcomeCode.REPORT_MISSING, f"The task was completed, and is now {status!r}.")
+        case status:
+            raise _NoReport(OutcomeCode.FAILED, f"The service gave the status {status!r}, which is unknown.")
+
+
+def _is_for(request: AnalysisRequest, task: Task) -> bool:
+    # The contract demands a task's purl, and leaves its engine open.
+    return task.purl is not None and purls.same(task.purl, request.purl) and task.engine in (None, request.engine)
+
+
+def _created(task: Task) -> float:
+    """Seconds since 1970; minus infinity where the service says none, or none that can be read."""
+    try:
+        created = datetime.fromisoformat(task.created_at or "")
+        return (created if created.tzinfo else created.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return -math.inf
+
+
+def _not_to_be_sent(
+    requests: Sequence[AnalysisRequest], max_packages: int | None
+) -> Iterator[tuple[AnalysisRequest, Shortfall]]:
+    sent: set[str] = set()
+    for request in requests:
+        if (shortfall := _unsupported(request)) is not None:
+            yield request, shortfall
+        elif max_packages is not None and request.purl not in sent and len(sent) >= max_packages:
+            detail = f"The run may send {max_packages} packages at most."
+            yield request, Shortfall(code=OutcomeCode.OVER_BUDGET, detail=detail, engine=request.engine)
+        else:
+            sent.add(request.purl)
+
+
+def _unsupported(request: AnalysisRequest) -> Shortfall | None:
+    try:
+        ecosystem = purls.submittable(request.purl).ecosystem
+    except PurlError as exc:
+        return Shortfall(code=OutcomeCode.SUBMIT_ERROR, detail=exc.message, engine=request.engine)
+    if ecosystem in ENGINE_ECOSYSTEMS[request.engine]:
+        return None
+    detail = f"The engine {request.engine} does not take {ecosystem} packages."
+    return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=request.engine)
+
+
+@dataclass(slots=True)
+class _Job:
+    """One request: waiting until it has a task id, running until it has an answer."""
+
+    request: AnalysisRequest
+    task_id: int | None = None
+    answer: Answer | None = None
+
+    def shortfall(self, code: OutcomeCode, detail: str) -> Shortfall:
+        return Shortfall(code=code, detail=detail, engine=self.request.engine, task_id=self.task_id)
+
+
+class _Board:
+    """What has become of each request so far. The same request given twice is one."""
+
+    def __init__(
+        self,
+        requests: Sequence[AnalysisRequest],
+        on_progress: Callable[[Progress], None] | None,
+        is_blocked: Callable[[AnalysisRequest, Report], bool] | None,
+    ) -> None:
+        self.jobs = {request: _Job(request) for request in requests}
+        self.unsent_cost = sum(map(_cost, self.jobs))
+        """Counted requests that the submissions still to come will need."""
+        self._on_progress = on_progress
+        self._is_blocked = is_blocked
+        self._task_ids: set[int] = set()
+        self._progress = Progress(total=len(self.jobs), waiting=len(self.jobs))
+        self._elapsed: Callable[[], float] = lambda: 0.0
+
+    def open(self) -> list[_Job]:
+        return [job for job in self.jobs.values() if job.answer is None]
+
+    def knows(self, task_id: int) -> bool:
+        return task_id in self._task_ids
+
+    def answers(self) -> dict[AnalysisRequest, Answer]:
+        return {request: job.answer for request, job in self.jobs.items() if job.answer is not None}
+
+    def submitted(self, job: _Job, task_id: int) -> None:
+        job.task_id = task_id
+        self._task_ids.add(task_id)
+        self.unsent_cost -= _cost(job.request)
+        now = self._progress
+        self._tell(replace(now, waiting=now.waiting - 1, submitted=now.submitted + 1, running=now.running + 1))
+
+    def end(self, job: _Job, answer: Answer) -> None:
+        job.answer = answer
+        now = self._progress
+        if job.task_id is None:
+            self.unsent_cost -= _cost(job.request)
+            now = replace(now, waiting=now.waiting - 1)
+        else:
+            now = replace(now, running=now.running - 1)
+        match answer:
+            case Report():
+                blocked = self._is_blocked is not None and self._is_blocked(job.request, answer)
+                now = replace(now, done=now.done + 1, blocked=now.blocked + blocked)
+            case Shortfall():
+                now = replace(now, shortfalls=now.shortfalls + 1)
+        self._tell(now)
+
+    def end_rest(self, code: OutcomeCode, detail: str, *, only_unsent: bool = False) -> None:
+        for job in self.open():
+            if job.task_id is None or not only_unsent:
+                self.end(job, job.shortfall(code, detail))
+
+    async def tick(self) -> None:
+        """Tell how far the run is once a second, so that who shows it can show the time."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._elapsed = lambda: loop.time() - began
+        while self._on_progress is not None:
+            self._tell(self._progress)
+            await asyncio.sleep(_TICK)
+
+    def _tell(self, progress: Progress) -> None:
+        self._progress = replace(progress, elapsed=self._elapsed())
+        if self._on_progress is not None:
+            self._on_progress(self._progress)
+
+
+def _cost(request: AnalysisRequest) -> int:
+    """Counted requests of one submission: an archive needs its upload URL as well."""
+    return 1 if request.archive is None else 2
