@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from scangate import purls
 from scangate.models import (
     ENGINE_ECOSYSTEMS,
     Analysed,
@@ -20,6 +21,7 @@ from scangate.models import (
     OutcomeCode,
     Report,
     Shortfall,
+    Status,
     Subject,
     Verdict,
 )
@@ -38,6 +40,11 @@ class Run:
     elapsed: Callable[[], float]
     analyser_name: str
 
+    def denies(self, request: AnalysisRequest, report: Report) -> bool:
+        """Whether the policy denies the package for this report alone: for progress, while others still run."""
+        subject = subject_of(request.purl, (observe(self, request, report),))
+        return judge(self, [subject], (), {}).status is Status.BLOCKED
+
 
 def check(run: Run, lockfiles: Sequence[Lockfile], analyser: Analyser) -> Verdict:
     """Have every dependency of the lockfiles analysed, and decide."""
@@ -52,7 +59,7 @@ def judge(
     lockfiles: Sequence[Lockfile],
     answers: Mapping[AnalysisRequest, Answer],
 ) -> Verdict:
-    """Read the answers that there are, apply the policy. A request without an answer counts as pending."""
+    """Read the answers that there are, apply the policy. Subjects that have results already keep them."""
     observed = [replace(subject, results=_results(run, subject, answers)) for subject in subjects]
     return decision.decide(
         observed,
@@ -83,6 +90,21 @@ def group(lockfiles: Iterable[Lockfile]) -> tuple[Subject, ...]:
     )
 
 
+def subject_of(purl: str, results: tuple[Analysed | Shortfall, ...]) -> Subject:
+    """A package that no lockfile names (`scan`, `evaluate`). Raises PurlError."""
+    parsed = purls.submittable(purl)
+    assert parsed.ecosystem is not None  # that is what submittable means
+    return Subject(
+        key=str(parsed),
+        ecosystem=parsed.ecosystem,
+        name=parsed.package_name,
+        version=parsed.version,
+        purl=str(parsed),
+        dependencies=(),
+        results=results,
+    )
+
+
 def requests_for(subjects: Iterable[Subject], engines: Sequence[Engine]) -> tuple[AnalysisRequest, ...]:
     """What is to be sent: every package of a public registry, to each engine that takes its ecosystem."""
     return tuple(
@@ -105,34 +127,42 @@ class NoAnalyser:
         return {request: Shortfall(code=self.code, detail=self.detail, engine=request.engine) for request in requests}
 
 
+def observe(run: Run, request: AnalysisRequest, answer: Answer | None) -> Analysed | Shortfall:
+    """What one answer shows. No answer at all counts as pending: it was not analysed."""
+    match answer:
+        case Report(payload=payload, task_id=task_id):
+            return reader.read(
+                payload,
+                purl=request.purl,
+                engine=request.engine,
+                now=run.now,
+                max_age_days=run.policy.max_report_age,
+                task_id=task_id,
+            )
+        case Shortfall():
+            return answer if answer.engine else replace(answer, engine=request.engine)
+        case None:
+            detail = "The run ended before there was an answer."
+            return Shortfall(code=OutcomeCode.PENDING, detail=detail, engine=request.engine)
+
+
 def _results(run: Run, subject: Subject, answers: Mapping[AnalysisRequest, Answer]) -> tuple[Analysed | Shortfall, ...]:
     if subject.results:
         return subject.results
     if subject.purl is None:
         return (_not_submittable(subject.dependencies[0]),)
-    return tuple(_result(run, subject, subject.purl, engine, answers) for engine in run.engines)
+    requests = (AnalysisRequest(purl=subject.purl, engine=engine) for engine in run.engines)
+    return tuple(
+        observe(run, request, answers.get(request))
+        if subject.ecosystem in ENGINE_ECOSYSTEMS[request.engine]
+        else _not_taken(subject, request.engine)
+        for request in requests
+    )
 
 
-def _result(
-    run: Run, subject: Subject, purl: str, engine: Engine, answers: Mapping[AnalysisRequest, Answer]
-) -> Analysed | Shortfall:
-    if subject.ecosystem not in ENGINE_ECOSYSTEMS[engine]:
-        detail = f"The engine {engine} does not take {subject.ecosystem} packages."
-        return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=engine)
-    match answers.get(AnalysisRequest(purl=purl, engine=engine)):
-        case Report(payload=payload, task_id=task_id):
-            return reader.read(
-                payload,
-                purl=purl,
-                engine=engine,
-                now=run.now,
-                max_age_days=run.policy.max_report_age_days,
-                task_id=task_id,
-            )
-        case Shortfall() as shortfall:
-            return shortfall
-        case None:
-            return Shortfall(code=OutcomeCode.PENDING, detail="The run ended before it was asked for.", engine=engine)
+def _not_taken(subject: Subject, engine: Engine) -> Shortfall:
+    detail = f"The engine {engine} does not take {subject.ecosystem} packages."
+    return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=engine)
 
 
 _KIND_OUTCOMES: Mapping[Kind, OutcomeCode] = {

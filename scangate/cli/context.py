@@ -25,6 +25,11 @@ class Context:
     def real(cls) -> "Context":
         return cls(environ=os.environ, cwd=Path.cwd(), stdout=sys.stdout, stderr=sys.stderr)
 
+    def stopwatch(self) -> Callable[[], float]:
+        """Seconds since this call."""
+        started = self.monotonic()
+        return lambda: self.monotonic() - started
+
     def say(self, text: str) -> None:
         """One line for people on stderr."""
         self.stderr.write(f"{text}\n")

@@ -1,4 +1,4 @@
-"""The command line: one parser, one catch. A command is a module with HELP, configure(parser) and run(args, context)."""
+"""The command line: one parser, one catch. A command is a module with configure(parser) and run(args, context)."""
 
 import argparse
 import contextlib

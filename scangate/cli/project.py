@@ -1,11 +1,10 @@
 """The project that scangate runs in: its policy file, its lockfiles."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from scangate.cli.context import Context
-from scangate.errors import PolicyError, UsageError
+from scangate.errors import PolicyError
 from scangate.models import Lockfile
 from scangate.policy.model import Policy
 
@@ -29,7 +28,7 @@ def add_policy_option(parser: argparse.ArgumentParser) -> None:
         "--policy",
         metavar="FILE",
         type=Path,
-        help="the policy (default: scangate.yml or .github/scangate.yml at the repository's root, else the built-in one)",
+        help="the policy (default: scangate.yml or .github/scangate.yml at the repository's root, else built in)",
     )
 
 
@@ -57,7 +56,20 @@ def load_policy(named: Path | None, context: Context) -> Policy:
 
 def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -> tuple[Lockfile, ...]:
     """All lockfiles that are there, completely read. Raises LockfileError; UsageError where there is none."""
-    raise NotImplementedError
+    from scangate import lockfiles
+    from scangate.changes import discovery
+    from scangate.lockfiles import confusion
+
+    candidates = discovery.discover(
+        args.paths,
+        cwd=context.cwd,
+        environ=context.environ,
+        recognise=lockfiles.recognise,
+        formats=lockfiles.FORMATS,
+        exclude=policy.exclude,
+        lockfile_as=args.lockfile_as,
+    )
+    return confusion.tie_private_names(lockfiles.read_all(candidates, policy.registries))
 
 
 def _repository_root(context: Context) -> Path:
@@ -86,7 +98,3 @@ def _read_policy(path: Path, shown: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise PolicyError(f"{shown}: not UTF-8 at byte {exc.start}", "Save it as UTF-8.") from exc
-
-
-def _unused(_: Sequence[str]) -> None:
-    raise UsageError("")

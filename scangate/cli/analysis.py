@@ -1,0 +1,159 @@
+"""The analysis service as the commands use it: options, credentials, scheduler, progress."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scangate.cli.context import Context
+from scangate.errors import UsageError
+from scangate.models import Analyser, AnalysisRequest, Answer, Engine, OutcomeCode, Report
+from scangate.pipeline import NoAnalyser
+from scangate.policy.model import Policy
+from scangate.service.base import Service
+
+if TYPE_CHECKING:
+    from scangate.service.settings import ServiceSettings
+
+IsBlocked = Callable[[AnalysisRequest, Report], bool]
+
+NO_KEY = (
+    "There is no API key: set SCANGATE_API_KEY, or SCANGATE_API_KEY_FILE to a file that holds it. Nothing was sent."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that has packages analysed."""
+    parser.add_argument(
+        "--engine",
+        dest="engines",
+        action="append",
+        choices=[str(engine) for engine in Engine],
+        default=[],
+        help="engine to ask; may be given several times (default: the policy's `engines`)",
+    )
+    parser.add_argument("--jobs", metavar="N", type=int, default=8, help="submissions at once (default 8)")
+    parser.add_argument(
+        "--rate",
+        default="100/h",
+        help="request budget, shared by all runs of this user: N/s, N/m or N/h (default 100/h)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=1200.0,
+        help="the whole run's time; what is not done by then is `pending` (default 1200)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the options say, checked."""
+
+    engines: tuple[Engine, ...]
+    jobs: int
+    rate: str
+    timeout: float
+    max_packages: int | None
+    quiet: bool
+
+
+def plan(args: argparse.Namespace, policy: Policy) -> Plan:
+    """Raises UsageError."""
+    from scangate.service.budget import Rate
+
+    if not 1 <= args.jobs <= 64:
+        raise UsageError(f"--jobs {args.jobs}: out of range", "Use 1 to 64.")
+    if not 0 < args.timeout <= 86400:
+        raise UsageError(f"--timeout {args.timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")
+    max_packages = getattr(args, "max_packages", None)
+    if max_packages is not None and max_packages < 0:
+        raise UsageError(f"--max-packages {max_packages}: less than none", "Use 0 or more.")
+    Rate.parse(args.rate)
+    return Plan(
+        engines=tuple(engine for engine in Engine if engine in args.engines) or policy.engines,
+        jobs=args.jobs,
+        rate=args.rate,
+        timeout=args.timeout,
+        max_packages=max_packages,
+        quiet=args.quiet,
+    )
+
+
+def service_name(context: Context) -> str:
+    """The service's address, for people. Raises UsageError."""
+    from scangate.service.settings import ServiceSettings
+
+    return str(ServiceSettings.from_environ(context.environ).api)
+
+
+@contextmanager
+def service(context: Context) -> Iterator[Service]:
+    """The service for a command that cannot do without it. Raises UsageError where there is no key."""
+    from scangate.service.client import HttpService
+
+    settings = _settings(context)
+    if settings.key is None:
+        raise UsageError("no API key", "Set SCANGATE_API_KEY, or SCANGATE_API_KEY_FILE to a file that holds it.")
+    with HttpService(settings) as client:
+        yield client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LazyAnalyser:
+    """The scheduler and all that it needs, made when the first request comes: a run with none opens nothing."""
+
+    context: Context
+    plan: Plan
+    is_blocked: IsBlocked
+
+    def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
+        settings = _settings(self.context)
+        if not requests:
+            return {}
+        if settings.key is None:
+            return NoAnalyser(code=OutcomeCode.NO_CREDENTIALS, detail=NO_KEY).analyse(requests)
+        from scangate.cli.progress import ProgressReporter
+        from scangate.service.budget import Rate, SharedBudget, account
+        from scangate.service.client import HttpService
+        from scangate.service.scheduler import Scheduler, Settings
+
+        budget = SharedBudget(
+            Rate.parse(self.plan.rate),
+            state_dir(),
+            account=account(str(settings.api), settings.key.reveal()),
+            warn=lambda text: self.context.say(f"scangate: warning: {text}"),
+        )
+        with HttpService(settings) as client, ProgressReporter.of(self.context, self.plan.quiet) as reporter:
+            scheduler = Scheduler(
+                client,
+                budget=budget,
+                settings=Settings(jobs=self.plan.jobs, timeout=self.plan.timeout, max_packages=self.plan.max_packages),
+                on_progress=reporter.show,
+                is_blocked=self.is_blocked,
+            )
+            return scheduler.analyse(requests)
+
+
+def analyser(context: Context, chosen: Plan, is_blocked: IsBlocked) -> Analyser:
+    return LazyAnalyser(context=context, plan=chosen, is_blocked=is_blocked)
+
+
+def state_dir() -> Path:
+    """Where scangate keeps state for this user (the request budget, the embedded service's data)."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("scangate", appauthor=False))
+
+
+def _settings(context: Context) -> "ServiceSettings":
+    from scangate.service.settings import ServiceSettings
+
+    settings = ServiceSettings.from_environ(context.environ)
+    for warning in settings.warnings:
+        context.say(f"scangate: warning: {warning}")
+    return settings

@@ -1,0 +1,70 @@
+"""`scangate check`: the gate. Lockfiles in, verdict and exit code out."""
+
+import argparse
+from collections.abc import Sequence
+
+from scangate.cli import analysis, formats, project
+from scangate.cli.context import Context
+from scangate.errors import ExitCode
+from scangate.models import AnalysisRequest
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    project.add_options(parser)
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="check every dependency, whatever the base has (as long as no base is taken: always)",
+    )
+    analysis.add_options(parser)
+    parser.add_argument(
+        "--max-packages",
+        metavar="N",
+        type=int,
+        help="have at most N packages analysed; the others are `over-budget`",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, and where; send nothing")
+    formats.add_option(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    from scangate import pipeline
+    from scangate.service.base import Interrupted
+
+    targets = formats.parse(args.formats, context.cwd)
+    elapsed = context.stopwatch()
+    policy = project.load_policy(args.policy, context)
+    chosen = analysis.plan(args, policy)
+    lockfiles = project.read_lockfiles(args, policy, context)
+    setup = pipeline.Run(
+        policy=policy,
+        engines=chosen.engines,
+        now=context.now(),
+        elapsed=elapsed,
+        analyser_name=analysis.service_name(context),
+    )
+    if args.dry_run:
+        return _dry_run(
+            pipeline.requests_for(pipeline.group(lockfiles), chosen.engines), chosen, setup.analyser_name, context
+        )
+    try:
+        verdict = pipeline.check(setup, lockfiles, analysis.analyser(context, chosen, setup.denies))
+    except Interrupted as exc:
+        formats.emit(pipeline.judge(setup, pipeline.group(lockfiles), lockfiles, exc.answers), targets, context)
+        raise
+    return formats.emit(verdict, targets, context)
+
+
+def _dry_run(requests: Sequence[AnalysisRequest], chosen: analysis.Plan, service: str, context: Context) -> int:
+    from scangate.output import escape
+
+    for request in requests:
+        context.stdout.write(f"{request.purl} {request.engine}\n")
+    context.stdout.flush()
+    packages = len({request.purl for request in requests})
+    limit = "" if chosen.max_packages is None else f" (--max-packages: {min(packages, chosen.max_packages)} of them)"
+    context.say(
+        f"scangate: would send {len(requests)} requests for {packages} packages{limit} "
+        f"to {escape.terminal(service)}; nothing was sent."
+    )
+    return ExitCode.PASS

@@ -1,0 +1,75 @@
+"""`scangate evaluate`: the policy applied to saved reports, without a network."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from scangate.cli import formats, project
+from scangate.cli.context import Context
+from scangate.errors import ReportError, UsageError
+from scangate.models import AnalysisRequest, Report
+
+MAX_REPORT_BYTES = 64 * 1024 * 1024
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reports", metavar="REPORT", nargs="+", type=Path, help="saved reports (JSON), of any engine")
+    parser.add_argument(
+        "--purl",
+        help="the package that the reports must be about; without it each report is taken for the package it names",
+    )
+    project.add_policy_option(parser)
+    formats.add_option(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    from scangate import pipeline
+
+    targets = formats.parse(args.formats, context.cwd)
+    policy = project.load_policy(args.policy, context)
+    answers = _read(args.reports, args.purl, context)
+    setup = pipeline.Run(
+        policy=policy,
+        engines=(),
+        now=context.now(),
+        elapsed=context.stopwatch(),
+        analyser_name="saved reports",
+    )
+    observed = {request: pipeline.observe(setup, request, report) for request, report in answers.items()}
+    subjects = [
+        pipeline.subject_of(purl, tuple(seen for request, seen in observed.items() if request.purl == purl))
+        for purl in sorted({request.purl for request in answers})
+    ]
+    return formats.emit(pipeline.judge(setup, subjects, (), {}), targets, context)
+
+
+def _read(paths: Sequence[Path], purl: str | None, context: Context) -> dict[AnalysisRequest, Report]:
+    from scangate import purls
+    from scangate.reports import reader
+
+    asked = str(purls.submittable(purl)) if purl is not None else None
+    answers: dict[AnalysisRequest, Report] = {}
+    for path in paths:
+        payload = _content(context.cwd / path, path)
+        try:
+            identity = reader.identify(payload)
+        except ReportError as exc:
+            if asked is None:
+                raise ReportError(f"{path}: {exc.message}", exc.hint) from exc
+            raise ReportError(f"{path}: {exc.message}", "Hand in a report as the service gives it.") from exc
+        request = AnalysisRequest(purl=asked or identity.purl, engine=identity.engine)
+        if request in answers:
+            raise UsageError(f"{path}: a second report of {request.engine} on {request.purl}", "Hand in one of them.")
+        answers[request] = Report(payload=payload)
+    return answers
+
+
+def _content(path: Path, shown: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_REPORT_BYTES + 1)
+    except OSError as exc:
+        raise ReportError(f"{shown}: cannot be read: {exc.strerror}", "Name a saved report.") from exc
+    if len(content) > MAX_REPORT_BYTES:
+        raise ReportError(f"{shown}: larger than 64 MiB", "No report is that large.")
+    return content

@@ -1,0 +1,66 @@
+"""`scangate scan`: one package or one archive, analysed and judged like any dependency."""
+
+import argparse
+
+from scangate.cli import analysis, formats, project
+from scangate.cli.context import Context
+from scangate.errors import UsageError
+from scangate.models import AnalysisRequest, Answer, Engine
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        metavar="PURL|ARCHIVE",
+        help="a package of a public registry (pkg:npm/axios@1.14.0), or an archive on disk, which is uploaded",
+    )
+    parser.add_argument("--purl", help="which package the archive is (default: what the archive itself says)")
+    parser.add_argument("--github-url", metavar="URL", help="the source repository of the archive (for lastpymile)")
+    analysis.add_options(parser)
+    project.add_policy_option(parser)
+    formats.add_option(parser)
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    from scangate import pipeline
+    from scangate.service.base import Interrupted
+
+    targets = formats.parse(args.formats, context.cwd)
+    elapsed = context.stopwatch()
+    policy = project.load_policy(args.policy, context)
+    chosen = analysis.plan(args, policy)
+    request = _request(args, context)
+    requests = [AnalysisRequest(purl=request.purl, engine=engine, archive=request.archive) for engine in chosen.engines]
+    setup = pipeline.Run(
+        policy=policy,
+        engines=chosen.engines,
+        now=context.now(),
+        elapsed=elapsed,
+        analyser_name=analysis.service_name(context),
+    )
+
+    def judged(answers: "dict[AnalysisRequest, Answer]") -> int:
+        results = tuple(pipeline.observe(setup, each, answers.get(each)) for each in requests)
+        verdict = pipeline.judge(setup, [pipeline.subject_of(request.purl, results)], (), {})
+        return formats.emit(verdict, targets, context)
+
+    try:
+        return judged(dict(analysis.analyser(context, chosen, setup.denies).analyse(requests)))
+    except Interrupted as exc:
+        judged(dict(exc.answers))
+        raise
+
+
+def _request(args: argparse.Namespace, context: Context) -> AnalysisRequest:
+    from scangate import purls
+    from scangate.cli import archives
+
+    if args.what.startswith("pkg:"):
+        if args.purl or args.github_url:
+            raise UsageError("--purl and --github-url say more about an archive", "Leave them out, or name an archive.")
+        return AnalysisRequest(purl=str(purls.submittable(args.what)))
+    if args.github_url and not args.github_url.startswith("https://"):
+        raise UsageError(f"--github-url {args.github_url}: not an https:// URL", "Use https://github.com/OWNER/NAME.")
+    archive = archives.load(context.cwd / args.what, args.what, args.github_url)
+    purl = str(purls.submittable(args.purl)) if args.purl else archives.purl_of(archive)
+    return AnalysisRequest(purl=purl, engine=Engine.DYNAMIC_ANALYSIS, archive=archive)
