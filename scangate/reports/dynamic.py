@@ -217,8 +217,9 @@ def _baits_seen(record: PhaseRecord, known: Baits) -> Iterator[BaitSeen]:
     yield from known.in_texts(record.phase, "argv", argvs)
     for host in record.hosts:
         yield from known.in_host(record.phase, host.host)
-    yield from known.in_texts(record.phase, "stdout", record.stdout)
-    yield from known.in_texts(record.phase, "stderr", record.stderr)
+    for where, readings in (("stdout", record.stdout), ("stderr", record.stderr)):
+        seen = (tuple(known.in_texts(record.phase, where, [reading])) for reading in readings)
+        yield from next(filter(None, seen), ())
 
 
 def _failed_imports(record: PhaseRecord) -> tuple[str, ...]:

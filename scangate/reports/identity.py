@@ -24,7 +24,7 @@ _UNRECORDED_VERSIONS = frozenset({"", "0"})
 """What stands where the version was not recorded: this says nothing, so it neither agrees nor disagrees."""
 
 _HARNESS = re.compile(r"/usr/local/bin/analyze-[a-z]+\.[a-z]+")
-_ARCHIVE_SUFFIX = re.compile(r"(?:\.tar\.(?:gz|bz2|xz)|\.tgz|\.zip|\.whl|\.vsix|\.apk)\Z", re.IGNORECASE)
+_ARCHIVE_SUFFIX = re.compile(r"(?:\.tar(?:\.(?:gz|bz2|xz))?|\.egg|\.tgz|\.zip|\.whl|\.vsix|\.apk)\Z", re.IGNORECASE)
 _APK_REVISION = re.compile(r"-r\d+\Z")
 _NAMES_A_VERSION = re.compile(r"[-_]v?\d")
 LOCAL_MARKER = "scangate-local"
@@ -199,11 +199,11 @@ def _same_version(ecosystem: Ecosystem, one: str, other: str) -> bool:
         return True
     if ecosystem is not Ecosystem.PYPI:
         return ecosystem is Ecosystem.VSCODE_EXTENSION and one.lower() == other.lower()
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(one) == Version(other)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and Python's own limit on the digits of a number
         return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from scangate.models import Engine, LastPyMileHit, OutcomeCode, Shortfall
 from scangate.reports import identity
-from scangate.reports.shapes import flag, integer, items, malformed, mapping, mappings, shown, text
+from scangate.reports.shapes import flag, integer, items, malformed, mappings, shown, text
 
 _LISTS = ("phantom", "low_risk", "medium_risk", "high_risk")
 
@@ -88,14 +88,16 @@ def _hit(
 
 
 def _added_lines(entry: Mapping[str, object], where: str) -> frozenset[int] | None:
-    """The lines that the repository's closest file lacks; None where all count: there is no such file, or the
-    report does not say what differs."""
-    closest, changes = entry.get("closest_source_file"), entry.get("changes")
-    if type(closest) is dict:
-        closest = mapping(closest, f"{where}[].closest_source_file").get("file")
+    """The lines that the repository's closest file lacks; None where every line counts.
+
+    Every line counts without a closest file, and with no changes at all: those stand for files that could not be
+    compared, since files without a difference are listed as coherent.
+    """
+    closest = text(entry.get("closest_source_file"), f"{where}[].closest_source_file")
+    changes = tuple(mappings(entry.get("changes"), f"{where}[].changes"))
     lines = frozenset(
         integer(change.get("line_number"), f"{where}[].changes[].line_number")
-        for change in mappings(changes, f"{where}[].changes")
+        for change in changes
         if text(change.get("type"), f"{where}[].changes[].type") == "added"
     )
-    return lines if text(closest, f"{where}[].closest_source_file") and changes is not None else None
+    return lines if closest and changes else None

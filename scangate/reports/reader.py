@@ -59,8 +59,6 @@ def read(
             result = replace(result, shortfalls=(*result.shortfalls, stale))
     except ReportError as exc:
         result = Shortfall(code=OutcomeCode.REPORT_INVALID, detail=exc.message)
-    except RecursionError:
-        result = Shortfall(code=OutcomeCode.REPORT_INVALID, detail="The report is nested too deeply.")
     return _labelled(result, engine, task_id)
 
 
