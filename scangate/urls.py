@@ -1,10 +1,19 @@
 """URLs from outside: their host, and their text without credentials."""
 
+import re
 from urllib.parse import urlsplit
+
+_AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]")
 
 
 def host_of(url: str) -> str | None:
-    """The lower-case host of a URL (with its port where it has one); None where there is none."""
+    """The lower-case host of a URL (with its port where it has one); None where there is none.
+
+    Also None where readers differ: a browser or npm takes a backslash as a slash and drops tabs and newlines, so that
+    they would ask another host than the one that Python reads.
+    """
+    if _AMBIGUOUS.search(url):
+        return None
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -1,0 +1,199 @@
+"""JSON read strictly, with the line of each key where a reader needs it.
+
+Strict: UTF-8, no duplicate keys (a reader and the package manager could pick different ones), no NaN, bounded size
+and depth. The objects that a `Shape` names are walked here, key by key; everything inside them goes through the
+standard library's decoder, so lines cost little and cannot be led astray by keys that look alike.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import NoReturn
+
+from scangate.errors import LockfileError
+from scangate.files import MAX_LOCKFILE_BYTES
+
+MAX_DEPTH = 200
+"""Objects within objects of a Shape. Real lockfiles stay below 30."""
+
+Shape = Mapping[str, "Shape"]
+"""Which members of an object are walked in turn: key → their shape; "*" stands for every other key."""
+
+_MEMBER = re.compile(r'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"[ \t\n\r]*:[ \t\n\r]*')
+_SEPARATOR = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
+_SPACE = re.compile(r"[ \t\n\r]*")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
+_CONFLICT = re.compile(r"^(?:<<<<<<<|=======|>>>>>>>)", re.MULTILINE)
+
+
+class Object(dict[str, object]):
+    """A JSON object that knows the 1-based line of each of its keys."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[str, int] = {}
+
+
+class _DuplicateKeyError(ValueError):
+    """Raised within the decoder, which knows no position."""
+
+
+def parse(content: bytes, path: str, shape: Shape) -> Object:
+    """Read a document that is one object. Raises LockfileError with line and column."""
+    return _Reader(_decode(content, path), path).document(shape)
+
+
+def _decode(content: bytes, path: str) -> str:
+    if len(content) > MAX_LOCKFILE_BYTES:
+        raise LockfileError(
+            path,
+            f"larger than {MAX_LOCKFILE_BYTES // 1024**2} MiB",
+            "Check what made this file: no real lockfile is so large.",
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        raise LockfileError(path, "not UTF-8", "Save the file as UTF-8, or make it anew.", line=line) from exc
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _DuplicateKeyError
+    return members
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+class _Reader:
+    """One pass over one text. `line` is the line of `counted`, up to which newlines have been counted."""
+
+    def __init__(self, text: str, path: str) -> None:
+        self.text = text
+        self.path = path
+        self.counted = 0
+        self.line = 1
+        self.value = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
+
+    def document(self, shape: Shape) -> Object:
+        start = self._skip(0)
+        if not self.text.startswith("{", start):
+            raise self._not_an_object(start)
+        found, end = self._object(start, shape, 1)
+        end = self._skip(end)
+        if end != len(self.text):
+            raise self._error(end, "text behind the end of the document")
+        return found
+
+    def _object(self, start: int, shape: Shape, depth: int) -> tuple[Object, int]:
+        """The object that starts at `start` with "{", and the position behind its "}"."""
+        if depth > MAX_DEPTH:
+            raise self._error(start, f"nested deeper than {MAX_DEPTH} levels")
+        text, match_member, match_separator = self.text, _MEMBER.match, _SEPARATOR.match
+        every = shape.get("*")
+        found = Object()
+        lines = found.lines
+        position = self._skip(start + 1)
+        if text.startswith("}", position):
+            return found, position + 1
+        while True:
+            member = match_member(text, position)
+            if member is None:
+                raise self._error(position, "a key in double quotes, with a colon, is missing here")
+            key = member[1]
+            if "\\" in key:
+                key = str(self._leaf(position)[0])
+            if key in lines:
+                raise self._duplicate(position, key)
+            lines[key] = self._line_at(position)
+            inner = shape.get(key, every)
+            end = member.end()
+            if inner and text.startswith("{", end):
+                found[key], end = self._object(end, inner, depth + 1)
+            else:
+                found[key], end = self._leaf(end)
+            separator = match_separator(text, end)
+            if separator is None:
+                raise self._error(end, 'a "," or "}" is missing here')
+            if separator[1] == "}":
+                return found, separator.start(1) + 1
+            position = separator.end()
+
+    def _leaf(self, start: int) -> tuple[object, int]:
+        try:
+            return self.value(self.text, start)
+        except json.JSONDecodeError as exc:
+            raise self._error(exc.pos, exc.msg[0].lower() + exc.msg[1:]) from exc
+        except _DuplicateKeyError as exc:
+            raise self._duplicate(*_find_duplicate(self.text, start)) from exc
+        except RecursionError as exc:
+            raise self._error(start, "nested too deeply") from exc
+        except ValueError as exc:
+            # NaN, or an integer of thousands of digits.
+            raise self._error(start, "a number that is not valid") from exc
+
+    def _skip(self, position: int) -> int:
+        space = _SPACE.match(self.text, position)
+        assert space is not None
+        return space.end()
+
+    def _line_at(self, position: int) -> int:
+        self.line += self.text.count("\n", self.counted, position)
+        self.counted = position
+        return self.line
+
+    def _not_an_object(self, start: int) -> LockfileError:
+        if start == len(self.text):
+            return LockfileError(self.path, "empty", "Make it anew with the package manager.")
+        if not self.text.startswith(("[", '"', "null", "true", "false")):
+            return self._error(start, 'a "{" is missing here')
+        self._leaf(start)
+        return LockfileError(self.path, "holds no JSON object", "Make it anew with the package manager.", line=1)
+
+    def _duplicate(self, position: int, key: str) -> LockfileError:
+        line = self.text.count("\n", 0, position) + 1
+        hint = "Remove one of the two, or make the file anew: readers differ in which one counts."
+        return LockfileError(self.path, f"the key {_shortened(key)} stands twice in one object", hint, line=line)
+
+    def _error(self, position: int, problem: str) -> LockfileError:
+        place = partial(LockfileError, self.path, line=self.text.count("\n", 0, position) + 1)
+        column = position - self.text.rfind("\n", 0, position)
+        if _CONFLICT.search(self.text):
+            return place("broken JSON, with marks of a merge conflict", "Resolve the conflict first.", column=column)
+        if position >= len(self.text):
+            problem = "the text ends in the middle of the document"
+        return place(f"broken JSON: {problem}", "Restore the file, or make it anew.", column=column)
+
+
+def _find_duplicate(text: str, start: int) -> tuple[int, str]:
+    """Position and key of the first duplicate in the valid JSON value at `start`. Slow: only for the message."""
+    open_objects: list[set[str] | None] = []
+    last_string, position = "", start
+    for token in _TOKEN.finditer(text, start):
+        match token[0]:
+            case "{":
+                open_objects.append(set())
+            case "[":
+                open_objects.append(None)
+            case "}" | "]":
+                open_objects.pop()
+            case ":":
+                keys = open_objects[-1]
+                key = str(json.loads(last_string))
+                if keys is not None and key in keys:
+                    return position, key
+                if keys is not None:
+                    keys.add(key)
+            case string:
+                last_string, position = string, token.start()
+    raise AssertionError("the decoder saw a duplicate key")
+
+
+def _shortened(key: str) -> str:
+    return repr(key if len(key) <= 100 else key[:100] + "…")

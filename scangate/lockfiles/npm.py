@@ -1,0 +1,129 @@
+"""package-lock.json (lockfileVersion 1, 2 and 3) and npm-shrinkwrap.json.
+
+Sources: npm's own documentation of package-lock.json, and arborist (npm 11), which reads `packages` wherever there
+is one, whatever lockfileVersion says; npm 6 reads `dependencies` alone.
+"""
+
+
+from scangate import purls
+from scangate.errors import LockfileError
+from scangate.files import Files
+from scangate.lockfiles import integrity, jsonlines, npm_entries, npm_graph, npmrc
+from scangate.lockfiles.npm_divergence import divergences
+from scangate.lockfiles.npm_entries import Entry, Tree
+from scangate.lockfiles.npm_source import Source, Sources, confusion
+from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Scope
+from scangate.registries import Registries
+
+NAME = "npm-package-lock"
+
+_VERSIONS = (1, 2, 3)
+_HINT = "Make the lockfile anew with npm."
+
+
+def read(path: str, files: Files, registries: Registries) -> Lockfile:
+    """Read a package-lock or shrinkwrap, the .npmrc beside it, and package.json where the lock needs it.
+
+    Complete or not at all: raises LockfileError with file, place, problem and advice.
+    """
+    content = files.read(path)
+    if content is None:
+        raise LockfileError(path, "no such file", "Check the path.")
+    folder = path[: path.rfind("/") + 1]
+    document = jsonlines.parse(content, path, npm_entries.SHAPE)
+    _check_version(document, path)
+    packages = document.get("packages")
+    facts: tuple[LockFact, ...] = ()
+    if isinstance(packages, jsonlines.Object):
+        tree = npm_entries.from_packages(packages, path, _manifest(folder, files) if "" not in packages else None)
+        facts = divergences(document, tree, path)
+    elif packages is None:
+        tree = npm_entries.from_dependencies(document, path, _manifest(folder, files))
+    else:
+        raise LockfileError(path, "packages are not an object", _HINT, line=document.lines["packages"])
+    dependencies = _dependencies(tree, path, npmrc.read(folder, files), registries)
+    return Lockfile(path=path, format=NAME, dependencies=dependencies, facts=facts)
+
+
+def _check_version(document: jsonlines.Object, path: str) -> None:
+    version = document.get("lockfileVersion")
+    if version is None and "dependencies" in document and "packages" not in document:
+        return  # a shrinkwrap of npm 2 to 4
+    if version is None:
+        raise LockfileError(path, "not a package-lock: it has no lockfileVersion", _HINT, line=1)
+    # A bool is an int, and True == 1.
+    if isinstance(version, bool) or version not in _VERSIONS:
+        shown = repr(version)[:40]
+        hint = "scangate reads versions 1, 2 and 3: use npm's --lockfile-version, or a newer scangate."
+        raise LockfileError(path, f"lockfileVersion {shown} is unknown", hint, line=document.lines["lockfileVersion"])
+
+
+def _manifest(folder: str, files: Files) -> jsonlines.Object | None:
+    path = f"{folder}package.json"
+    content = files.read(path)
+    return None if content is None else jsonlines.parse(content, path, {})
+
+
+def _dependencies(tree: Tree, path: str, config: npmrc.Npmrc, registries: Registries) -> tuple[Dependency, ...]:
+    entries = tree.entries
+    sources = Sources(config, registries, {entry.location: entry for entry in entries})
+    found = [sources.of(entry) for entry in entries]
+    labels = [
+        entry.name if source.version is None else f"{entry.name}@{source.version}"
+        for entry, source in zip(entries, found, strict=True)
+    ]
+    traces = npm_graph.trace(tree, labels)
+    scopes = _scopes(entries, labels)
+    _tie_names(entries, found)
+    return tuple(
+        _dependency(entry, source, scopes[label], trace, path)
+        for entry, source, label, trace in zip(entries, found, labels, traces, strict=True)
+        if not entry.own
+    )
+
+
+def _scopes(entries: list[Entry], labels: list[str]) -> dict[str, Scope]:
+    """One scope a package: prod if any of its places is prod, else dev, else optional."""
+    weight = {Scope.PROD: 2, Scope.DEV: 1, Scope.OPTIONAL: 0}
+    scopes: dict[str, Scope] = {}
+    for entry, label in zip(entries, labels, strict=True):
+        known = scopes.get(label)
+        if known is None or weight[entry.scope] > weight[known]:
+            scopes[label] = entry.scope
+    return scopes
+
+
+def _tie_names(entries: list[Entry], sources: list[Source]) -> None:
+    """A name that one entry takes from a private registry, and another one from elsewhere, is confused there."""
+    owners = {
+        entry.name: source.host
+        for entry, source in zip(entries, sources, strict=True)
+        if source.kind is Kind.PRIVATE_REGISTRY
+        and source.host
+        and not any(f.check == "confusion" for f in source.facts)
+    }
+    for entry, source in zip(entries, sources, strict=True) if owners else ():
+        owner = owners.get(entry.name)
+        if owner is not None and source.kind in (Kind.REGISTRY, Kind.URL):
+            source.kind = Kind.PRIVATE_REGISTRY
+            source.facts += (confusion(entry, source.host, owner, "another entry"),)
+
+
+def _dependency(entry: Entry, source: Source, scope: Scope, trace: npm_graph.Trace, path: str) -> Dependency:
+    version = source.version
+    return Dependency(
+        ecosystem=Ecosystem.NPM,
+        name=entry.name,
+        version=version,
+        kind=source.kind,
+        purl=purls.npm(entry.name, version) if source.kind is Kind.REGISTRY and version is not None else None,
+        registry=source.host,
+        source=source.text,
+        integrity=() if entry.integrity is None else integrity.from_sri(entry.integrity),
+        scope=scope,
+        relation=trace.relation,
+        path=trace.path,
+        lockfile=path,
+        line=entry.line,
+        facts=source.facts,
+    )
