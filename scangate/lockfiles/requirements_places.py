@@ -1,0 +1,131 @@
+"""Where pip takes packages from: the index options of a whole run, and what they mean for one name."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from scangate.lockfiles.requirements_lines import LogicalLine
+from scangate.lockfiles.requirements_options import Options
+from scangate.models import Ecosystem, Kind, LockFact
+from scangate.registries import DEFAULT_URL, Registries
+from scangate.urls import host_of
+
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An index or a find-links page or directory. `line` is None for pip's default index."""
+
+    option: str
+    url: str
+    line: LogicalLine | None = None
+
+    @property
+    def host(self) -> str | None:
+        """None for a directory, and for a host that an environment variable names."""
+        return None if "${" in (host_of(self.url) or "${") else host_of(self.url)
+
+    @property
+    def is_local(self) -> bool:
+        return self.url.lower().startswith("file:") or ("://" not in self.url and "${" not in self.url)
+
+    def __str__(self) -> str:
+        if self.host is not None:
+            return self.host
+        return "a directory" if self.is_local else "a host that an environment variable names"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedAt:
+    """Where one name comes from. `ambiguous`: from the public registry or from elsewhere, nobody can tell."""
+
+    kind: Kind
+    host: str | None = None
+    confused_with: str | None = None
+    tied_by: str | None = None
+    ambiguous: bool = False
+
+
+@dataclass(slots=True)
+class PlacesReader:
+    """Collects the index options as pip does: one state for the run, changed line by line."""
+
+    indexes: list[Place] = field(default_factory=lambda: [Place(option="--index-url", url=DEFAULT_URL[Ecosystem.PYPI])])
+    find_links: list[Place] = field(default_factory=list)
+    no_index: bool = False
+
+    def apply(self, options: Options, line: LogicalLine) -> None:
+        """pip: "--no-index" stays; "--index-url" drops the extra ones that stand before it."""
+        if options.no_index:
+            self.no_index, self.indexes = True, []
+        if options.index_url and not self.no_index:
+            self.indexes = [Place(option="--index-url", url=options.index_url, line=line)]
+        if not self.no_index:
+            self.indexes += [Place(option="--extra-index-url", url=url, line=line) for url in options.extra_index_url]
+        self.find_links += [Place(option="--find-links", url=url, line=line) for url in options.find_links]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Every place that pip looks at for a name; it takes the best match from whichever has it."""
+
+    all: tuple[Place, ...]
+    registries: Registries
+
+    def of(self, name: str) -> PlacedAt:
+        """Decide for one normalised name."""
+        owner = self.registries.owner(name)
+        hosts = [place.host for place in self.all if not place.is_local]
+        if owner is None or not hosts:
+            return self._untied
+        host = owner.host if owner.host in hosts else hosts[0]
+        origin = self.registries.origin(Ecosystem.PYPI, name, host, configured=True)
+        return PlacedAt(kind=origin.kind, host=host, confused_with=origin.confused_with, tied_by=origin.tied_by)
+
+    def extra_index(self) -> LockFact:
+        """What to say of the lockfile where a name's place is ambiguous."""
+        public = ", ".join(str(place) for place, kind in self._kinds.items() if kind is Kind.REGISTRY)
+        others = [place for place, kind in self._kinds.items() if kind is not Kind.REGISTRY]
+        line = next(place.line for place in self.all[1:] if place.line is not None)
+        return LockFact(
+            check="extra-index",
+            detail=f"{line.path}:{line.number}: pip takes any package from {public} or from "
+            f"{', '.join(f'{place} ({place.option})' for place in others)}, whichever has the better match. Declare "
+            "the host under registries in scangate.yml: as a mirror, or as private with the names that it has.",
+            line=line.number,
+        )
+
+    @cached_property
+    def _kinds(self) -> dict[Place, Kind]:
+        """What each place is by its host alone, whatever names are tied to it."""
+        hosts = replace(self.registries, private=tuple(replace(entry, names=()) for entry in self.registries.private))
+        return {
+            place: Kind.FILE
+            if place.is_local
+            else hosts.origin(Ecosystem.PYPI, "", place.host, configured=place.option != "--find-links").kind
+            for place in self.all
+        }
+
+    @cached_property
+    def _untied(self) -> PlacedAt:
+        """The answer for every name that scangate.yml ties to no private registry."""
+        kinds = set(self._kinds.values())
+        public = [place for place, kind in self._kinds.items() if kind is Kind.REGISTRY]
+        others = [place for place, kind in self._kinds.items() if kind is not Kind.REGISTRY]
+        if not others and public:
+            return PlacedAt(kind=Kind.REGISTRY, host=public[0].host)
+        if not public:
+            hosts = {place.host for place in others}
+            worst = next((kind for kind in (Kind.URL, Kind.PRIVATE_REGISTRY) if kind in kinds), Kind.FILE)
+            return PlacedAt(kind=worst, host=hosts.pop() if len(hosts) == 1 else None)
+        with_names = {entry.host for entry in self.registries.private if entry.names}
+        if all(place.host in with_names for place in others):
+            return PlacedAt(kind=Kind.REGISTRY, host=public[0].host)
+        return PlacedAt(kind=Kind.PRIVATE_REGISTRY, ambiguous=True)
+
+
+def is_plain_http(url: str) -> bool:
+    """Whether content comes unprotected over a network: without TLS, and not from this machine."""
+    scheme = url.partition("://")[0].lower().rpartition("+")[2]
+    host = (host_of(url) or "").rpartition(":")[0] or host_of(url)
+    return "://" in url and scheme in ("http", "ftp", "git", "svn") and host not in _LOOPBACK
