@@ -15,7 +15,7 @@ from scangate.models import AnalysisRequest
 from scangate.service.base import RateLimited, Service, Task, TaskPage, Unreachable
 from scangate.service.budget import Budget
 from scangate.service.retry import Backoff, Breaker, Pace
-from scangate.service.runtime import Runtime
+from scangate.service.runtime import Execute, Runtime
 
 T = TypeVar("T")
 
@@ -39,8 +39,11 @@ class Connection:
     Raises as Service does, `Unreachable` after retries were used up, and OverBudget. RateLimited never comes out.
     """
 
-    def __init__(self, service: Service, *, budget: Budget, runtime: Runtime, deadline: float) -> None:
+    def __init__(
+        self, service: Service, execute: Execute, *, budget: Budget, runtime: Runtime, deadline: float
+    ) -> None:
         self._service = service
+        self._execute = execute
         self._budget = budget
         self._runtime = runtime
         self._deadline = deadline
@@ -169,7 +172,7 @@ class Connection:
                 raise Unreachable(f"The service stayed out of reach after {TRIES} tries.")
             if pace is not None:
                 await pace.turn()
-            return await self._runtime.execute(call)
+            return await self._execute(call)
 
     def _breaker(
         self,

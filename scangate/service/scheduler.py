@@ -88,20 +88,29 @@ class Scheduler:
 
     async def _run(self, board: "_Board") -> None:
         deadline = asyncio.get_running_loop().time() + self._settings.timeout
-        connection = Connection(self._service, budget=self._budget, runtime=self._runtime, deadline=deadline)
-        work = _Work(connection, board, self._settings, self._runtime)
         ticker = asyncio.create_task(board.tick())
-        if running := [asyncio.create_task(work.do(job)) for job in board.open()]:
-            done, _ = await asyncio.wait(running, timeout=self._settings.timeout, return_when=asyncio.FIRST_EXCEPTION)
-            for exc in filter(None, [task.exception() for task in done]):
-                if not isinstance(exc, Unauthorised):
-                    raise exc
-                # Not `no-credentials`: who excuses a run without a key has not excused one whose key was revoked.
-                board.end_rest(OutcomeCode.SUBMIT_ERROR, exc.message)
+        with self._runtime.executor() as execute:
+            connection = Connection(
+                self._service, execute, budget=self._budget, runtime=self._runtime, deadline=deadline
+            )
+            await self._work(board, connection)
         if connection.short_of_budget:
             board.end_rest(OutcomeCode.OVER_BUDGET, "The request budget did not allow it in time.", only_unsent=True)
         board.end_rest(OutcomeCode.PENDING, f"Not done within the timeout of {self._settings.timeout:g} seconds.")
         ticker.cancel()
+
+    async def _work(self, board: "_Board", connection: Connection) -> None:
+        """Until all is done, the time is over, or the key is refused."""
+        work = _Work(connection, board, self._settings, self._runtime)
+        running = [asyncio.create_task(work.do(job)) for job in board.open()]
+        if not running:
+            return
+        done, _ = await asyncio.wait(running, timeout=self._settings.timeout, return_when=asyncio.FIRST_EXCEPTION)
+        for exc in filter(None, [task.exception() for task in done]):
+            if not isinstance(exc, Unauthorised):
+                raise exc
+            # Not `no-credentials`: who excuses a run without a key has not excused one whose key was revoked.
+            board.end_rest(OutcomeCode.SUBMIT_ERROR, exc.message)
 
 
 class _Work:

@@ -7,7 +7,7 @@ and the budget are the real ones.
 import asyncio
 import selectors
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -222,7 +222,7 @@ class World:
         self.service = SimulatedService(self.clock)
         self.progress: list[Progress] = []
         self.runtime = Runtime(
-            execute=self._execute,
+            executor=lambda: nullcontext(self._execute),
             random=Random(seed),
             wall=lambda: EPOCH + self.clock.now,
             loop=lambda: _VirtualLoop(self.clock),
