@@ -28,19 +28,19 @@ class Found(Protocol):
 
 
 def _npm() -> Format:
-    from scangate.lockfiles import npm
+    import scangate.lockfiles.npm as npm
 
     return npm
 
 
 def _requirements() -> Format:
-    from scangate.lockfiles import requirements
+    import scangate.lockfiles.requirements as requirements
 
     return requirements
 
 
 def _poetry() -> Format:
-    from scangate.lockfiles import poetry
+    import scangate.lockfiles.poetry as poetry
 
     return poetry
 
