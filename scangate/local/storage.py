@@ -56,8 +56,10 @@ class Storage:
         failure = self.faults.download(task.engine, task.purl)
         if failure is not None:
             raise Refusal(failure, "A scripted failure.")
+        path = self.blobs.path(task.report)
+        found = await run_in_threadpool(path.stat)  # a lost blob is the disk's fault, and answered as that
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return FileResponse(self.blobs.path(task.report), media_type="application/json", headers=headers)
+        return FileResponse(path, media_type="application/json", headers=headers, stat_result=found)
 
     def _check(self, request: Request, method: str, path: str) -> None:
         if "authorization" in request.headers or "x-api-key" in request.headers:
