@@ -1,5 +1,6 @@
 """The API's origin: the contract's operations. It serves no blobs; signed URLs point to the storage origin."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ STATUSES = (QUEUED, PROCESSING, COMPLETED, FAILED, "timeout")
 ARCHIVE_SUFFIXES = (".tgz", ".whl", ".tar.gz", ".zip", ".vsix")
 MAX_FILENAME_BYTES = 255
 MAX_URL_CHARACTERS = 2048
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+"""JSON can write them, UTF-8 and so SQLite cannot."""
 MAX_ID = 2**63 - 1
 """SQLite's largest integer: a larger number is no task's, and no row's offset."""
 
@@ -244,10 +247,10 @@ def _is_http_url(url: str) -> bool:
 
 def _text(body: dict[str, object], name: str) -> str:
     value = body.get(name)
-    if not isinstance(value, str) or not value:
-        problem = "Required." if value is None else "Not a text."
-        raise Refusal(400, f"{name}: {problem}", fields={name: problem})
-    return value
+    if isinstance(value, str) and value and not _LONE_SURROGATE.search(value):
+        return value
+    problem = "Required." if value is None else "Not a text."
+    raise Refusal(400, f"{name}: {problem}", fields={name: problem})
 
 
 def _single(request: Request, name: str) -> str | None:
