@@ -1,0 +1,154 @@
+"""Rules on observations → findings.
+
+Every distinct condition of all rules gets a number. For each observation, indexes tell the numbers of the conditions
+that hold; a rule matches where all of its numbers are among them. So the cost grows with what was observed and with
+what matches, hardly with the number of rules.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from scangate.models import (
+    Analysed,
+    Ecosystem,
+    Engine,
+    Finding,
+    Lockfile,
+    Observation,
+    PackagePresent,
+    Phase,
+    Subject,
+)
+from scangate.policy.conditions import KINDS, OBSERVE_OF
+from scangate.policy.lens import Lens, Package
+from scangate.policy.model import AllOf, Observe, Rule, Watch, normalised_name
+
+Observations = Sequence[Observation]
+
+
+class Matcher:
+    """Rules, compiled once; applied to any number of packages. Not for use by several threads at once."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        watched: dict[Observe, list[tuple[Rule, Watch]]] = defaultdict(list)
+        for rule in rules:
+            if isinstance(rule.test, Watch):
+                watched[rule.test.observe].append((rule, rule.test))
+        self._lenses = {observe: Lens(KINDS[observe], watches) for observe, watches in watched.items()}
+        self._correlations = tuple(rule for rule in rules if isinstance(rule.test, AllOf))
+        self._scope = _Scope(rules)
+
+    def findings(self, subject: Subject) -> tuple[Finding, ...]:
+        """One finding a rule and engine, with all that it matched as evidence; sorted. `allowed` is not decided here.
+
+        Bans and lockfile facts carry no engine: they hold whatever was analysed, and where nothing was.
+        """
+        applies = self._scope.of(subject)
+        of_package = Package(subject.ecosystem, subject.name, subject.version)
+        facts: list[Observation] = [fact for entry in subject.dependencies for fact in entry.facts]
+        facts.append(PackagePresent(name=subject.name, version=subject.version))
+        found = self._watch(facts, None, applies, of_package)
+        for result in subject.results:
+            if isinstance(result, Analysed):
+                found += self._watch(result.observations, result.engine, applies, of_package)
+        found += self._correlate(found, applies)
+        return tuple(sorted(found, key=_order))
+
+    def lockfile_findings(self, lockfile: Lockfile) -> tuple[Finding, ...]:
+        """The findings on the lockfile's own facts. Rules for certain packages are not for a whole lockfile."""
+        ecosystems = {entry.ecosystem for entry in lockfile.dependencies}
+        applies = frozenset(
+            rule.id
+            for rule in self._rules
+            if not rule.packages
+            and (not rule.ecosystems or not ecosystems or not ecosystems.isdisjoint(rule.ecosystems))
+        )
+        found = self._watch(lockfile.facts, None, applies, None)
+        return tuple(sorted(found + self._correlate(found, applies), key=_order))
+
+    def _watch(
+        self, observations: Observations, engine: Engine | None, applies: frozenset[str], package: Package | None
+    ) -> list[Finding]:
+        by_kind: dict[Observe, dict[Observation, None]] = defaultdict(dict)
+        for observation in observations:
+            by_kind[OBSERVE_OF[type(observation)]][observation] = None
+        return [
+            _finding(rule, evidence, engine)
+            for observe, distinct in by_kind.items()
+            if observe in self._lenses
+            for rule, evidence in self._lenses[observe].matches(distinct, applies, package)
+        ]
+
+    def _correlate(self, found: Sequence[Finding], applies: frozenset[str]) -> list[Finding]:
+        """Correlations come in an order in which each stands behind those that it refers to."""
+        by_rule: dict[str, list[Finding]] = defaultdict(list)
+        for finding in found:
+            by_rule[finding.rule].append(finding)
+        correlated = []
+        for rule in self._correlations:
+            assert isinstance(rule.test, AllOf)
+            groups = [[finding for id_ in group for finding in by_rule[id_]] for group in rule.test.groups]
+            if rule.id in applies and all(groups):
+                parts = [finding for group in groups for finding in group]
+                engines = {part.engine for part in parts}
+                engine = engines.pop() if len(engines) == 1 else None
+                finding = _finding(rule, (each for part in parts for each in part.evidence), engine)
+                by_rule[rule.id].append(finding)
+                correlated.append(finding)
+        return correlated
+
+
+def _finding(rule: Rule, evidence: Iterable[Observation], engine: Engine | None) -> Finding:
+    return Finding(
+        rule=rule.id,
+        title=rule.title,
+        severity=rule.severity,
+        action=rule.decided.action,
+        decided_by=rule.decided.by,
+        evidence=tuple(sorted(set(evidence), key=_evidence_order)),
+        description=rule.description,
+        advice=rule.advice,
+        engine=engine,
+    )
+
+
+def _evidence_order(observation: Observation) -> tuple[int, str, str]:
+    phase = getattr(observation, "phase", None)
+    return (_PHASES.index(phase) if phase in _PHASES else len(_PHASES), type(observation).__name__, repr(observation))
+
+
+def _order(finding: Finding) -> tuple[str, str]:
+    return finding.rule, finding.engine or ""
+
+
+_PHASES = tuple(Phase)
+
+
+class _Scope:
+    """Which rules are for a package at all (`ecosystems`, `packages`)."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._anywhere: dict[Ecosystem, set[str]] = {ecosystem: set() for ecosystem in Ecosystem}
+        self._named: dict[tuple[Ecosystem, str], list[Rule]] = defaultdict(list)
+        self._globbed: list[Rule] = []
+        for rule in rules:
+            names = {(glob.ecosystem, glob.exact_name) for glob in rule.packages}
+            if not rule.packages:
+                for ecosystem in rule.ecosystems or Ecosystem:
+                    self._anywhere[ecosystem].add(rule.id)
+            elif any(name is None for _, name in names):
+                self._globbed.append(rule)
+            else:
+                for ecosystem, name in names:
+                    self._named[ecosystem, name or ""].append(rule)
+
+    def of(self, subject: Subject) -> frozenset[str]:
+        key = subject.ecosystem, normalised_name(subject.ecosystem, subject.name)
+        near = (*self._named.get(key, ()), *self._globbed)
+        return frozenset(self._anywhere[subject.ecosystem]).union(
+            rule.id
+            for rule in near
+            if (not rule.ecosystems or subject.ecosystem in rule.ecosystems)
+            and any(glob.matches(subject) for glob in rule.packages)
+        )
