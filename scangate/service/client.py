@@ -89,7 +89,10 @@ class HttpService:
         self.close()
 
     def close(self) -> None:
-        """Close the idle connections of all threads."""
+        """End the requests that are under way, as Unreachable, and close all threads' connections.
+
+        For Ctrl-C: whoever waits for the worker threads need not wait for their timeouts.
+        """
         with self._lock:
             for transport in self._transports:
                 transport.close()

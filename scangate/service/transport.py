@@ -17,7 +17,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +89,8 @@ class _Exchange:
     timeouts: Timeouts
     ends: float
     sent: bool = False
+    sock: socket.socket | None = None
+    given_up: bool = False
 
     def patience(self, limit: float) -> float:
         """Seconds to wait for the next step. Raises TimeoutError where the whole exchange has taken too long."""
@@ -98,7 +100,15 @@ class _Exchange:
 
     @property
     def late(self) -> bool:
-        return self.clock() >= self.ends
+        return self.given_up or self.clock() >= self.ends
+
+    def give_up(self) -> None:
+        """End it, from another thread: what it waits for ends at once."""
+        self.given_up = True
+        if self.sock is not None:
+            with suppress(OSError):
+                # Past TLS on purpose: that would wait for a lock or change state that the other thread is using.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
 _EXCHANGE: ContextVar[_Exchange] = ContextVar("exchange")
@@ -141,6 +151,7 @@ class _Bounded:
         exchange = _EXCHANGE.get()
         if self.sock is None:
             self.connect()  # type: ignore[attr-defined]  # of the connection that this is mixed into
+        exchange.sock = self.sock
         if self.sock is not None:
             self.sock.settimeout(exchange.patience(exchange.timeouts.read))
         exchange.sent = True
@@ -167,7 +178,7 @@ def _connect(addresses: list[tuple[Any, ...]], exchange: _Exchange, options: Any
     """Try the addresses in the resolver's order."""
     failure = OSError("the name has no address")
     for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
+        exchange.sock = sock = socket.socket(family, kind, protocol)
         try:
             for option in options:
                 sock.setsockopt(*option)
@@ -223,7 +234,7 @@ logging.getLogger("urllib3.connectionpool").addFilter(_NoQueries())
 
 
 class Transport:
-    """Connections of one thread, kept alive, to addresses of one rule. Not thread-safe."""
+    """Connections of one thread, kept alive, to addresses of one rule. Only `close` is thread-safe."""
 
     def __init__(self, rule: AddressRule, *, timeouts: Timeouts, clock: Callable[[], float], resolve: Resolver) -> None:
         self._rule = rule
@@ -232,8 +243,12 @@ class Transport:
         self._resolve = resolve
         self._environment = requests.Session()
         self._adapter = _Adapter()
+        self._under_way: _Exchange | None = None
 
     def close(self) -> None:
+        """End what is under way, and close the idle connections. May be called from another thread."""
+        if self._under_way is not None:
+            self._under_way.give_up()
         self._adapter.close()
         self._environment.close()
 
@@ -242,7 +257,7 @@ class Transport:
 
         Raises Unreachable (transient), Refused (certificate, forbidden address) or BadAnswer (too large, encoding).
         """
-        exchange = _Exchange(
+        exchange = self._under_way = _Exchange(
             rule=self._rule,
             resolve=self._resolve,
             clock=self._clock,
@@ -262,6 +277,7 @@ class Transport:
         except _Failure as exc:
             failure = _told(exc, request, exchange)
         finally:
+            self._under_way = None
             _EXCHANGE.reset(token)
         raise failure
 
@@ -361,7 +377,9 @@ def _told(exc: BaseException, request: HttpRequest, exchange: _Exchange) -> Serv
         return Refused(f"{what}: the CA bundle that the environment names cannot be read.", _CA_HINT)
     if isinstance(exc, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
         return Refused(f"{what}: the proxy named by the environment cannot be used.", "Check HTTPS_PROXY.")
-    if exchange.late:
+    if exchange.given_up:
+        problem = "the request was given up"
+    elif exchange.late:
         problem = f"{host} did not finish within {request.total:g} seconds"
     elif isinstance(root, TimeoutError | urllib3.exceptions.TimeoutError):
         problem = f"{host} did not answer in time"

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -22,16 +23,14 @@ Answer = bytes | Iterable[bytes]
 
 
 def response(status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> bytes:
-    """A correct HTTP/1.1 response with Content-Length; a header given as None is left out."""
-    lines = {"Content-Length": str(len(body)), **(headers or {})}
+    """A correct HTTP/1.1 response that ends its connection, unless `headers` say otherwise."""
+    lines = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode("latin-1") + body
 
 
 def json_response(status: int, document: Any, headers: dict[str, str] | None = None) -> bytes:
-    return response(
-        status, json.dumps(document).encode(), {"Content-Type": "application/json", **(headers or {})}
-    )
+    return response(status, json.dumps(document).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
 def envelope(status: int, data: Any) -> bytes:
@@ -75,10 +74,8 @@ class RawServer:
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
         for sock in (self._listener, *self._open):
-            try:
+            with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            except OSError:
-                pass
             sock.close()
         for thread in self._threads:
             thread.join()
@@ -100,7 +97,7 @@ class RawServer:
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
                 self._open.append(connection)
-            while (received := _receive(connection)) is not None:
+            while (received := receive(connection)) is not None:
                 self.received.append(received)
                 answer = self._answer(received)
                 for piece in [answer] if isinstance(answer, bytes) else answer:
@@ -113,7 +110,7 @@ class RawServer:
             connection.close()
 
 
-def _receive(connection: socket.socket) -> Received | None:
+def receive(connection: socket.socket) -> Received | None:
     raw = b""
     while b"\r\n\r\n" not in raw:
         piece = connection.recv(65536)
