@@ -16,7 +16,7 @@ class ProgressReporter:
     """Shows nothing; `of` chooses the one that fits. A context manager: what is live is taken away at the end."""
 
     @staticmethod
-    def of(context: Context, quiet: bool) -> "ProgressReporter":  # noqa: FBT001 - it is the option's value
+    def of(context: Context, quiet: bool) -> "ProgressReporter":
         if quiet:
             return ProgressReporter()
         if context.stderr.isatty() and not context.environ.get("CI") and context.environ.get("TERM") != "dumb":

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from scangate.errors import ServiceError
 from scangate.models import AnalysisRequest
-from scangate.service.base import RateLimited, Service, Task, TaskPage, Unreachable
+from scangate.service.base import RateLimited, Service, Task, TaskPage, Unauthorised, Unreachable
 from scangate.service.budget import Budget
 from scangate.service.retry import Backoff, Breaker, Pace
 from scangate.service.runtime import Execute, Runtime
@@ -53,6 +53,7 @@ class Connection:
         self._storage = self._breaker((Unreachable, RateLimited), PAUSES, tolerated=2, limit=TRIES)
         self._pace = Pace(POLLS_APART)
         self._dry_until = -math.inf
+        self._key_refused: Unauthorised | None = None
 
     @property
     def short_of_budget(self) -> bool:
@@ -104,7 +105,7 @@ class Connection:
         """From the object storage: another server, with troubles of its own."""
 
         async def attempt() -> bytes:
-            return await self._send(lambda: self._service.report(url), self._storage)
+            return await self._send(partial(self._service.report, url), self._storage)
 
         return await self._persistently(attempt, server=self._storage)
 
@@ -141,9 +142,14 @@ class Connection:
         if self._counting.closed_until > self._deadline:
             raise OverBudget("The service's rate limit does not end within the time that is left.")
         async with self._counting.passage():
+            if self._key_refused is not None:
+                raise Unauthorised(self._key_refused.message, self._key_refused.hint)
             await self._afford(leave=leave, wait=wait)
             try:
                 return await self._send(call, self._outage, pace)
+            except Unauthorised as exc:
+                self._key_refused = exc
+                raise
             except (RateLimited, Unreachable) as exc:
                 if not (isinstance(exc, Unreachable) and exc.sent):
                     self._budget.give_back()
@@ -164,7 +170,7 @@ class Connection:
 
     async def _asked(self, task_id: int) -> Task:
         async with self._asking.passage():
-            return await self._send(lambda: self._service.task(task_id), self._outage, self._pace)
+            return await self._send(partial(self._service.task, task_id), self._outage, self._pace)
 
     async def _send(self, call: Callable[[], T], server: Breaker, pace: Pace | None = None) -> T:
         async with server.passage():

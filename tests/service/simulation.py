@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -99,6 +100,8 @@ class SimulatedService:
     limit: int | None = None
     """Counted requests let through in a window of an hour, which each of them renews."""
     url_lifetime: float = 900.0
+    merges_archives: bool = False
+    """A second archive of the same purl is answered with the first one's task ("an active task exists already")."""
     before: list[Trouble] = field(default_factory=list)
     after: list[Trouble] = field(default_factory=list)
     tasks_by_id: dict[int, SimulatedTask] = field(default_factory=dict)
@@ -121,7 +124,8 @@ class SimulatedService:
 
     def submit_archive(self, request: AnalysisRequest, gcs_path: str) -> Task:
         with self._request("submit_archive", request.purl):
-            return self._shown(self.add(request, content=self._uploads[gcs_path]), url=False)
+            existing = self._existing(request) if self.merges_archives else None
+            return self._shown(existing or self.add(request, content=self._uploads[gcs_path]), url=False)
 
     def task(self, task_id: int) -> Task:
         with self._request("task", task_id):
@@ -241,8 +245,8 @@ class World:
         return scheduler.analyse(requests)
 
     async def _execute(self, call: Callable[[], T]) -> T:
-        operation = getattr(getattr(call, "func", None), "__name__", "task")
-        half = self.service.latency(operation) / 2
+        assert isinstance(call, partial)
+        half = self.service.latency(call.func.__name__) / 2
         await asyncio.sleep(half)
         try:
             return call()
