@@ -1,31 +1,57 @@
-"""What a command gets from the outside world, so that tests can give it another one."""
+"""What a command gets from the outside world, so that tests can give it another one.
+
+A plain class whose imports wait for their use: `scangate --version` must not pay for dataclasses, pathlib, datetime.
+"""
 
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TextIO
+
+TYPE_CHECKING = False  # as typing has it; importing typing alone costs a tenth of the start-up
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from typing import TextIO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Environment, working directory, streams and clocks of one run."""
 
-    environ: Mapping[str, str]
-    cwd: Path
-    stdout: TextIO
-    stderr: TextIO
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    monotonic: Callable[[], float] = time.monotonic
+    def __init__(
+        self,
+        *,
+        environ: "Mapping[str, str] | None" = None,
+        cwd: "Path | None" = None,
+        stdout: "TextIO | None" = None,
+        stderr: "TextIO | None" = None,
+        now: "Callable[[], datetime] | None" = None,
+        monotonic: "Callable[[], float]" = time.monotonic,
+    ) -> None:
+        self.environ = os.environ if environ is None else environ
+        self.stdout = sys.stdout if stdout is None else stdout
+        self.stderr = sys.stderr if stderr is None else stderr
+        self.monotonic = monotonic
+        self._cwd = cwd
+        self._now = now
 
-    @classmethod
-    def real(cls) -> "Context":
-        return cls(environ=os.environ, cwd=Path.cwd(), stdout=sys.stdout, stderr=sys.stderr)
+    @property
+    def cwd(self) -> "Path":
+        if self._cwd is None:
+            from pathlib import Path
 
-    def stopwatch(self) -> Callable[[], float]:
+            self._cwd = Path.cwd()
+        return self._cwd
+
+    def now(self) -> "datetime":
+        """The time, timezone-aware."""
+        if self._now is not None:
+            return self._now()
+        from datetime import UTC, datetime
+
+        return datetime.now(UTC)
+
+    def stopwatch(self) -> "Callable[[], float]":
         """Seconds since this call."""
         started = self.monotonic()
         return lambda: self.monotonic() - started
@@ -35,7 +61,7 @@ class Context:
         self.stderr.write(f"{text}\n")
         self.stderr.flush()
 
-    def colour(self, stream: TextIO) -> bool:
+    def colour(self, stream: "TextIO") -> bool:
         """Whether to colour: NO_COLOR, then FORCE_COLOR (no-color.org, force-color.org), then a terminal."""
         if self.environ.get("NO_COLOR"):
             return False
@@ -44,7 +70,7 @@ class Context:
         return stream.isatty() and self.environ.get("TERM") != "dumb"
 
     def width(self) -> int:
-        """Columns of the terminal; 80 where there is none."""
+        """Columns of the terminal, at most 120; 80 where there is none."""
         columns = self.environ.get("COLUMNS", "")
         if columns.isdecimal():
             return min(int(columns), 200)

@@ -1,17 +1,26 @@
-"""The command line: one parser, one catch. A command is a module with configure(parser) and run(args, context)."""
+"""The command line: one parser, one catch. A command is a module with configure(parser) and run(args, context).
+
+Imports wait for their use, so that `scangate --version` costs little more than argparse.
+"""
 
 import argparse
-import contextlib
-import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn, Protocol
 
 from scangate import __version__
-from scangate.cli.context import Context
-from scangate.errors import ExitCode, ScangateError, UsageError
-from scangate.output import escape
+from scangate.cli.context import TYPE_CHECKING, Context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn, Protocol
+
+    class Command(Protocol):
+        """A command's module."""
+
+        def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+        def run(self, args: argparse.Namespace, context: Context) -> int: ...
+
 
 COMMANDS = {
     "check": "check the lockfiles' dependencies and apply the policy",
@@ -32,35 +41,23 @@ EXIT_CODES = """exit codes:
 """
 
 
-class Command(Protocol):
-    def configure(self, parser: argparse.ArgumentParser) -> None: ...
-
-    def run(self, args: argparse.Namespace, context: Context) -> int: ...
-
-
 class Parser(argparse.ArgumentParser):
     """argparse whose errors are ours: one line, exit code 2, told by the one catch."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> "NoReturn":
+        from scangate.errors import UsageError
+
         raise UsageError(message, f"See `{self.prog} --help`.")
 
 
-def run(argv: Sequence[str], context: Context | None = None) -> int:
+def run(argv: "Sequence[str]", context: Context | None = None) -> int:
     """Run the command that argv names; the exit code. The only place that catches."""
-    context = context or Context.real()
+    context = context or Context()
     _make_printable(context)
     try:
         return _dispatch(argv, context)
-    except ScangateError as exc:
-        _tell(context, exc)
-        return exc.exit_code
-    except KeyboardInterrupt:
-        context.say("scangate: interrupted.")
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        return _reader_gone()
-    except Exception as exc:  # noqa: BLE001 - the last line of defence: a bug is exit 4, never a pass
-        return _bug(context, exc)
+    except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the last line of defence: a bug is exit 4, never a pass
+        return _ended_by(exc, context)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"scangate {__version__}")
     top.add_argument("command", metavar="COMMAND", choices=list(COMMANDS), help="one of the commands below")
-    top.add_argument("arguments", metavar="…", nargs=argparse.REMAINDER, help="see `scangate COMMAND --help`")
+    top.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="see `scangate COMMAND --help`")
     return top
 
 
@@ -90,13 +87,15 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     return own
 
 
-def command(name: str) -> Command:
+def command(name: str) -> "Command":
     """The module of a command, imported only when it is asked for."""
+    import importlib
+
     module: Command = importlib.import_module(f"scangate.cli.{name}")
     return module
 
 
-def _dispatch(argv: Sequence[str], context: Context) -> int:
+def _dispatch(argv: "Sequence[str]", context: Context) -> int:
     try:
         top = parser().parse_args(argv)
         args = command_parser(top.command).parse_args(top.arguments)
@@ -105,25 +104,50 @@ def _dispatch(argv: Sequence[str], context: Context) -> int:
     return command(top.command).run(args, context)
 
 
-def _tell(context: Context, exc: ScangateError) -> None:
-    context.say(f"scangate: error: {escape.log(escape.terminal(exc.message))}")
-    if exc.hint:
-        context.say(f"  {escape.log(escape.terminal(exc.hint))}")
+def _ended_by(exc: BaseException, context: Context) -> int:
+    from scangate.errors import ExitCode, ScangateError
+
+    match exc:
+        case ScangateError():
+            context.say(f"scangate: error: {_harmless(exc.message)}")
+            if exc.hint:
+                context.say(f"  {_harmless(exc.hint)}")
+            return exc.exit_code
+        case KeyboardInterrupt():
+            context.say("scangate: interrupted.")
+            return ExitCode.INTERRUPTED
+        case BrokenPipeError():
+            return _reader_gone()
+        case _:
+            return _bug(exc, context)
 
 
-def _bug(context: Context, exc: Exception) -> int:
-    context.say(f"scangate: internal error: {type(exc).__name__}: {escape.log(escape.terminal(str(exc)))[:500]}")
+def _bug(exc: BaseException, context: Context) -> int:
+    from scangate.errors import ExitCode
+
+    context.say(f"scangate: internal error: {type(exc).__name__}: {_harmless(str(exc))[:500]}")
     if context.environ.get("SCANGATE_DEBUG"):
         import traceback
 
-        context.say(escape.log("\n".join(map(escape.terminal, traceback.format_exc().splitlines()))))
+        for line in "".join(traceback.format_exception(exc)).splitlines():
+            context.say(_harmless(line))
     else:
         context.say("  This is a bug; nothing was decided. Set SCANGATE_DEBUG=1 for the traceback and report it.")
     return ExitCode.BUG
 
 
+def _harmless(text: str) -> str:
+    from scangate.output import escape
+
+    return escape.log(escape.terminal(text))
+
+
 def _reader_gone() -> int:
     # The reader of a pipe left (`| head`). Python would complain once more when it flushes stdout at exit.
+    import contextlib
+
+    from scangate.errors import ExitCode
+
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.INCOMPLETE

@@ -1,0 +1,73 @@
+"""`make demo`: the embedded service with recorded reports, and `scangate check` on each example project.
+
+Everything stays on this machine: the service is on loopback, nothing is installed, no package is run.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+SCANGATE = [sys.executable, "-m", "scangate"]
+
+EXPECTED = (
+    ("npm-project", 0, "a real npm project: it passes"),
+    (
+        "axios-replica",
+        1,
+        "a replica of the axios attack: a patch release brings in a package with a talking install script",
+    ),
+    ("python-project", 1, "a real Python project with one package that was real malware (its report was recorded)"),
+)
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SCANGATE_")},
+            "HOME": scratch,
+            "XDG_STATE_HOME": f"{scratch}/state",
+        }
+        print("demo: starting the embedded analysis service (scangate serve --replay examples/recorded)", flush=True)
+        with subprocess.Popen(
+            [*SCANGATE, "serve", "--replay", EXAMPLES / "recorded", "--data", f"{scratch}/data"],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as server:
+            try:
+                environ.update(_exports(server))
+                wrong = [name for name, code, what in EXPECTED if not _check(name, code, what, environ)]
+            finally:
+                server.terminate()
+    if wrong:
+        print(f"demo: not as expected: {', '.join(wrong)}", file=sys.stderr)
+        return 1
+    print("\ndemo: all as expected: one project passes, two are blocked (exit 1 is what blocks a merge).")
+    return 0
+
+
+def _exports(server: "subprocess.Popen[str]") -> dict[str, str]:
+    """The two `export NAME=value` lines that `scangate serve` prints when it is ready."""
+    assert server.stdout is not None
+    lines = [server.stdout.readline().strip() for _ in range(2)]
+    pairs = [line.removeprefix("export ").partition("=")[::2] for line in lines]
+    if not all(name.startswith("SCANGATE_") for name, _ in pairs):
+        raise SystemExit("demo: the embedded service did not start")
+    return dict(pairs)
+
+
+def _check(name: str, expected: int, what: str, environ: dict[str, str]) -> bool:
+    print(f"\n{'=' * 80}\ndemo: examples/{name}: {what}\n$ scangate check", flush=True)
+    done = subprocess.run([*SCANGATE, "check", "--quiet"], cwd=EXAMPLES / name, env=environ, check=False)
+    verb = "as expected" if done.returncode == expected else f"expected {expected}"
+    print(f"demo: exit code {done.returncode} ({verb})", flush=True)
+    return done.returncode == expected
+
+
+if __name__ == "__main__":
+    sys.exit(main())
