@@ -219,7 +219,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _NoQueries(logging.Filter):
-    """urllib3 logs each request's path and query; the query of a signed URL is a credential."""
+    """urllib3 logs requests with path and query; the query of a signed URL is a credential."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -230,7 +230,8 @@ class _NoQueries(logging.Filter):
         return True
 
 
-logging.getLogger("urllib3.connectionpool").addFilter(_NoQueries())
+for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_NoQueries())
 
 
 class Transport:
@@ -317,7 +318,11 @@ def _body(response: requests.Response, limit: int) -> bytes:
     if 300 <= response.status_code < 400:
         return b""
     if response.ok:
-        return b"".join(_unpacked(response, limit))
+        body = b"".join(_unpacked(response, limit))
+        if not body and not {"Content-Length", "Transfer-Encoding"} & response.headers.keys():
+            # http.client takes an end within the headers for the end of the headers.
+            raise http.client.IncompleteRead(b"")
+        return body
     try:
         return b"".join(_unpacked(response, MAX_ERROR_BYTES))
     except (_Oversize, *_Failure):
@@ -375,7 +380,8 @@ def _told(exc: BaseException, request: HttpRequest, exchange: _Exchange) -> Serv
         return Refused(f"{what}: the TLS certificate of {host} is not trusted ({root.verify_message}).", _CA_HINT)
     if isinstance(root, ssl.SSLError) and root.library == "X509":
         return Refused(f"{what}: the CA bundle that the environment names cannot be read.", _CA_HINT)
-    if isinstance(exc, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
+    if isinstance(exc, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        # The target's own URL is in order: read_url has seen to that.
         return Refused(f"{what}: the proxy named by the environment cannot be used.", "Check HTTPS_PROXY.")
     if exchange.given_up:
         problem = "the request was given up"

@@ -2,8 +2,9 @@
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from tests.service.fakes.raw import receive
 
@@ -33,8 +34,8 @@ class ConnectProxy:
         for thread in self._threads:
             thread.join()
 
-    def _start(self, target: object, *args: object) -> None:
-        thread = threading.Thread(target=target, args=args)  # type: ignore[arg-type]  # any callable
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args)
         self._threads.append(thread)
         thread.start()
 
