@@ -19,6 +19,7 @@ _TYPE = re.compile(r"[a-z][a-z0-9.+-]*\Z")
 _QUALIFIER_KEY = re.compile(r"[a-z][a-z0-9._-]*\Z")
 _SEPARATORS = re.compile(r"[-_.]+")
 _PLAIN = re.compile(r"[A-Za-z0-9._~:-]*\Z")
+_PLAIN_NPM = re.compile(r"(@?)([A-Za-z0-9._~:-]+(?:/[A-Za-z0-9._~:-]+)?@[A-Za-z0-9._~:-]+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,10 @@ _ECOSYSTEMS = frozenset(Ecosystem)
 
 def npm(name: str, version: str, *, repository_url: str | None = None) -> str:
     """The purl of an npm package; `name` may have a scope ("@scope/name"); case is kept."""
+    # Nearly all need no encoding but the scope's "@"; a lockfile has ten thousand of them.
+    plain = _PLAIN_NPM.match(f"{name}@{version}")
+    if plain is not None and repository_url is None:
+        return f"pkg:npm/%40{plain[2]}" if plain[1] else f"pkg:npm/{plain[2]}"
     namespace, _, base = name.rpartition("/")
     return _compose("npm", namespace or None, base, version, repository_url=repository_url)
 
@@ -76,7 +81,7 @@ def vscode_extension(
     """The purl of a VS Code extension; all parts are case-insensitive and so lower-cased."""
     return _compose(
         "vscode-extension",
-        publisher.lower(),
+        publisher.lower() or None,
         name.lower(),
         version.lower(),
         platform=platform and platform.lower(),
@@ -131,7 +136,7 @@ def submittable(text: str) -> Purl:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts are the same purl. A text that is no purl equals nothing."""
+    """Whether two texts are the same purl. A text that is no purl equals nothing, not even itself."""
     try:
         return parse(one) == parse(other)
     except PurlError:
@@ -139,15 +144,20 @@ def same(one: str, other: str) -> bool:
 
 
 def _compose(type_: str, namespace: str | None, name: str, version: str, **qualifiers: str | None) -> str:
-    if not name or not version:
-        raise PurlError(f"a purl of type {type_} needs a name and a version: {name!r} {version!r}")
+    shown = f"{type_} {name} {version}"
+    if not version:
+        raise _error(shown, "it has no version")
     pairs = tuple(sorted((key, value) for key, value in qualifiers.items() if value))
-    return str(Purl(type_, namespace, name, version, pairs))
+    text = str(_normalised(shown, Purl(type_, namespace, name, version, pairs)))
+    if len(text) > MAX_PURL_CHARACTERS:
+        raise _error(shown, f"longer than {MAX_PURL_CHARACTERS} characters")
+    return text
 
 
 def _normalised(text: str, purl: Purl) -> Purl:
     if not purl.name:
         raise _error(text, "it has no name")
+    _check_characters(text, purl)
     namespace, name, version = purl.namespace, purl.name, purl.version
     if purl.type == Ecosystem.PYPI:
         if namespace:
@@ -157,10 +167,18 @@ def _normalised(text: str, purl: Purl) -> Purl:
         if namespace is not None and (not namespace.startswith("@") or "/" in namespace):
             raise _error(text, 'an npm namespace is one "@scope"')
     elif purl.type == Ecosystem.VSCODE_EXTENSION:
-        if namespace is None:
+        if namespace is None or "/" in namespace:
             raise _error(text, "a vscode-extension purl needs its publisher as namespace")
         namespace, name, version = namespace.lower(), name.lower(), version and version.lower()
     return Purl(purl.type, namespace, name, version, purl.qualifiers, purl.subpath)
+
+
+def _check_characters(text: str, purl: Purl) -> None:
+    """Control characters, bidirectional overrides and lone surrogates are in no real name, and are not encodable."""
+    values = (value for _, value in purl.qualifiers)
+    for part in (purl.namespace, purl.name, purl.version, purl.subpath, *values):
+        if part is not None and not part.isprintable():
+            raise _error(text, "it holds a character that cannot be printed")
 
 
 def _read_qualifiers(text: str, raw: str) -> tuple[tuple[str, str], ...]:
@@ -183,7 +201,7 @@ def _nonempty(parts: Iterable[str]) -> Iterable[str]:
 
 def _encode(text: str) -> str:
     """Percent-encode all but letters, digits and ".-_~:" (the specification leaves the colon as it is)."""
-    return text if _PLAIN.match(text) else quote(text, safe=":~", errors="surrogatepass")
+    return text if _PLAIN.match(text) else quote(text, safe=":~")
 
 
 def _decode(text: str, part: str) -> str:

@@ -15,7 +15,11 @@ _HEX = re.compile(r"[0-9a-f]+\Z")
 
 def from_sri(text: str) -> tuple[str, ...]:
     """Subresource integrity (W3C SRI; npm's `integrity`): "sha512-BASE64?option sha1-BASE64", by spaces."""
-    return _sorted(_from_base64(*part.partition("?")[0].partition("-")) for part in text.split())
+    parts = text.split()
+    if len(parts) > 1:
+        return _sorted(map(_from_base64, parts))
+    digest = _from_base64(parts[0]) if parts else None
+    return () if digest is None else (digest,)
 
 
 def from_hex(text: str) -> tuple[str, ...]:
@@ -23,10 +27,11 @@ def from_hex(text: str) -> tuple[str, ...]:
     return _sorted(_from_pair(*part.partition(":")) for part in text.replace(",", " ").split())
 
 
-def _from_base64(algorithm: str, _dash: str, encoded: str) -> str | None:
+def _from_base64(part: str) -> str | None:
+    algorithm, _, encoded = part.partition("-")
     algorithm = algorithm.lower()
     try:
-        digest = binascii.a2b_base64(encoded, strict_mode=True).hex()
+        digest = binascii.a2b_base64(encoded.partition("?")[0], strict_mode=True).hex()
     except ValueError:
         return None
     return f"{algorithm}:{digest}" if len(digest) == HEX_LENGTH.get(algorithm) else None

@@ -4,6 +4,7 @@ Sources: npm's own documentation of package-lock.json, and arborist (npm 11), wh
 is one, whatever lockfileVersion says; npm 6 reads `dependencies` alone.
 """
 
+from dataclasses import replace
 
 from scangate import purls
 from scangate.errors import LockfileError
@@ -67,50 +68,60 @@ def _manifest(folder: str, files: Files) -> jsonlines.Object | None:
 def _dependencies(tree: Tree, path: str, config: npmrc.Npmrc, registries: Registries) -> tuple[Dependency, ...]:
     entries = tree.entries
     sources = Sources(config, registries, {entry.location: entry for entry in entries})
-    found = [sources.of(entry) for entry in entries]
-    labels = [
-        entry.name if source.version is None else f"{entry.name}@{source.version}"
-        for entry, source in zip(entries, found, strict=True)
-    ]
-    traces = npm_graph.trace(tree, labels)
+    found = _tied([(entry, sources.of(entry)) for entry in entries])
+    labels = [_label(entry, source) for entry, source in found]
     scopes = _scopes(entries, labels)
-    _tie_names(entries, found)
     return tuple(
         _dependency(entry, source, scopes[label], trace, path)
-        for entry, source, label, trace in zip(entries, found, labels, traces, strict=True)
+        for (entry, source), label, trace in zip(found, labels, npm_graph.trace(tree, labels), strict=True)
         if not entry.own
     )
 
 
+def _label(entry: Entry, source: Source) -> str:
+    version = entry.version or source.version
+    return entry.name if version is None else f"{entry.name}@{version}"
+
+
 def _scopes(entries: list[Entry], labels: list[str]) -> dict[str, Scope]:
     """One scope a package: prod if any of its places is prod, else dev, else optional."""
-    weight = {Scope.PROD: 2, Scope.DEV: 1, Scope.OPTIONAL: 0}
+    order = (Scope.OPTIONAL, Scope.DEV, Scope.PROD)
     scopes: dict[str, Scope] = {}
-    for entry, label in zip(entries, labels, strict=True):
-        known = scopes.get(label)
-        if known is None or weight[entry.scope] > weight[known]:
-            scopes[label] = entry.scope
+    for scope in order:
+        scopes |= {label: scope for entry, label in zip(entries, labels, strict=True) if entry.scope is scope}
     return scopes
 
 
-def _tie_names(entries: list[Entry], sources: list[Source]) -> None:
+def _tied(found: list[tuple[Entry, Source]]) -> list[tuple[Entry, Source]]:
     """A name that one entry takes from a private registry, and another one from elsewhere, is confused there."""
     owners = {
         entry.name: source.host
-        for entry, source in zip(entries, sources, strict=True)
-        if source.kind is Kind.PRIVATE_REGISTRY
-        and source.host
-        and not any(f.check == "confusion" for f in source.facts)
+        for entry, source in found
+        if source.kind is Kind.PRIVATE_REGISTRY and source.host and not _is_confused(source)
     }
-    for entry, source in zip(entries, sources, strict=True) if owners else ():
-        owner = owners.get(entry.name)
-        if owner is not None and source.kind in (Kind.REGISTRY, Kind.URL):
-            source.kind = Kind.PRIVATE_REGISTRY
-            source.facts += (confusion(entry, source.host, owner, "another entry"),)
+    if not owners:
+        return found
+    return [
+        (entry, _confused(entry, source, owner) if (owner := owners.get(entry.name)) else source)
+        for entry, source in found
+    ]
+
+
+def _is_confused(source: Source) -> bool:
+    return any(fact.check == "confusion" for fact in source.facts)
+
+
+def _confused(entry: Entry, source: Source, owner: str) -> Source:
+    if source.kind not in (Kind.REGISTRY, Kind.URL, Kind.PRIVATE_REGISTRY) or source.host == owner:
+        return source
+    if _is_confused(source):
+        return source
+    fact = confusion(entry, source.host, owner, "another entry")
+    return replace(source, kind=Kind.PRIVATE_REGISTRY, facts=(*source.facts, fact))
 
 
 def _dependency(entry: Entry, source: Source, scope: Scope, trace: npm_graph.Trace, path: str) -> Dependency:
-    version = source.version
+    version = entry.version or source.version
     return Dependency(
         ecosystem=Ecosystem.NPM,
         name=entry.name,
@@ -118,11 +129,11 @@ def _dependency(entry: Entry, source: Source, scope: Scope, trace: npm_graph.Tra
         kind=source.kind,
         purl=purls.npm(entry.name, version) if source.kind is Kind.REGISTRY and version is not None else None,
         registry=source.host,
-        source=source.text,
+        source=source.text or entry.spec,
         integrity=() if entry.integrity is None else integrity.from_sri(entry.integrity),
         scope=scope,
-        relation=trace.relation,
-        path=trace.path,
+        relation=trace[0],
+        path=trace[1],
         lockfile=path,
         line=entry.line,
         facts=source.facts,

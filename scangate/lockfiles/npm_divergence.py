@@ -37,7 +37,7 @@ def _compare(packages: Mapping[str, Entry], legacy: list[Entry], line: int) -> I
         elif _differ(entry, other):
             yield _fact(entry.line, f"{entry.location} is not the same in dependencies and in packages")
     for location, entry in packages.items():
-        if npm_entries.holder(location)[1] and location not in seen:
+        if entry.folder and location not in seen:
             yield _fact(entry.line, f"{location} stands in packages and not in dependencies (line {line})")
 
 

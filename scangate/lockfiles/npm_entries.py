@@ -27,25 +27,27 @@ _MANIFEST_KEYS = ("dependencies", "optionalDependencies", "peerDependencies")
 Needs = tuple[Mapping[str, object], ...]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Entry:
-    """One place of the tree. `location` is its path from the project ("node_modules/a/node_modules/b").
+    """One place of the tree: `folder` within the node_modules of `place`; "" where it is in none.
 
-    `name` is the package's own name (an alias has its alias in `location` only). `spec` is what npm fetches:
-    `resolved`, or the version of a v1 entry that is no version. `target`: a link to this location.
+    `location` is its path from the project ("node_modules/a/node_modules/b"). `name` is the package's own name (an
+    alias has its alias as `folder`). `spec` is what npm fetches: `resolved`, or the version of a v1 entry that is no
+    version. `needs`: the names that it requires, in any number of maps. `target`: a link to this location.
     `own`: the project's own code (root, workspace, a linked directory's contents), which is no dependency.
-    `needs`: names that it requires, in any number of maps.
     """
 
     location: str
+    place: str
+    folder: str
     name: str
     line: int
     version: str | None = None
     spec: str | None = None
     integrity: str | None = None
-    bundled: bool = False
     scope: Scope = Scope.PROD
     needs: Needs = ()
+    bundled: bool = False
     target: str | None = None
     own: bool = False
 
@@ -69,59 +71,58 @@ def is_exact(version: str | None) -> bool:
     return version is not None and _EXACT.match(version) is not None
 
 
-def is_name(name: str) -> bool:
-    """Whether this can be an npm package's name (the characters that the registry ever took)."""
-    return _NAME.match(name) is not None
+class _BadEntryError(Exception):
+    """What is wrong with an entry; whoever knows its place makes a LockfileError of it."""
+
+    def at(self, path: str, entry: str, line: int | None) -> LockfileError:
+        shown = entry if len(entry) <= 100 else entry[:100] + "…"
+        return LockfileError(path, f"entry {shown!r} {self}", _HINT, line=line)
 
 
-class _Fields:
-    """Members of one entry, with their types checked: a wrong type is an error at the entry's line."""
-
-    __slots__ = ("line", "members", "path", "where")
-
-    def __init__(self, path: str, where: str, line: int, members: object) -> None:
-        self.path, self.where, self.line = path, where, line
-        if not isinstance(members, dict):
-            raise self.error("is not an object")
-        self.members: dict[str, object] = members
-
-    def error(self, problem: str) -> LockfileError:
-        shown = self.where if len(self.where) <= 100 else self.where[:100] + "…"
-        return LockfileError(self.path, f"entry {shown!r} {problem}", _HINT, line=self.line)
-
-    def text(self, key: str) -> str | None:
-        value = self.members.get(key)
-        if value is None or isinstance(value, str):
-            return value or None
-        raise self.error(f"has a {key} that is not text")
-
-    def flag(self, key: str) -> bool:
-        value = self.members.get(key, False)
-        if isinstance(value, bool):
-            return value
-        raise self.error(f"has a {key!r} that is neither true nor false")
-
-    def needs(self, keys: Iterable[str]) -> Needs:
-        return tuple(self._map(key) for key in keys if key in self.members)
-
-    def _map(self, key: str) -> Mapping[str, object]:
-        value = self.members[key]
-        if not isinstance(value, dict):
-            raise self.error(f"has {key} that are not an object")
+def _object(value: object) -> dict[str, object]:
+    if isinstance(value, dict):
         return value
+    raise _BadEntryError("is not an object")
 
-    def scope(self) -> Scope:
-        """npm: "dev" is needed by development only, "optional" by optional packages only, "devOptional" by both."""
-        if not ("dev" in self.members or "optional" in self.members or "devOptional" in self.members):
-            return Scope.PROD
-        if self.flag("dev"):
-            return Scope.DEV
-        return Scope.OPTIONAL if self.flag("optional") or self.flag("devOptional") else Scope.PROD
 
-    def checked(self, name: str) -> str:
-        if not is_name(name):
-            raise self.error(f"names {name[:100]!r}, which cannot be a package's name")
+def _text(members: Mapping[str, object], key: str) -> str | None:
+    value = members.get(key)
+    if value is None or isinstance(value, str):
+        return value or None
+    raise _BadEntryError(f"has a {key!r} that is not text")
+
+
+def _flag(members: Mapping[str, object], key: str) -> bool:
+    value = members.get(key, False)
+    if isinstance(value, bool):
+        return value
+    raise _BadEntryError(f"has a {key!r} that is neither true nor false")
+
+
+def _needs(members: Mapping[str, object], keys: Iterable[str]) -> Needs:
+    found: Needs = ()
+    for key in keys:
+        if key in members:
+            value = members[key]
+            if not isinstance(value, dict):
+                raise _BadEntryError(f"has {key!r} that is not an object")
+            found += (value,)
+    return found
+
+
+def _scope(members: Mapping[str, object]) -> Scope:
+    """npm: "dev" is needed by development only, "optional" by optional packages only, "devOptional" by both."""
+    if "dev" in members and _flag(members, "dev"):
+        return Scope.DEV
+    if "optional" in members and _flag(members, "optional"):
+        return Scope.OPTIONAL
+    return Scope.OPTIONAL if "devOptional" in members and _flag(members, "devOptional") else Scope.PROD
+
+
+def _checked(name: str) -> str:
+    if _NAME.match(name):
         return name
+    raise _BadEntryError(f"names {name[:100]!r}, which cannot be a package's name")
 
 
 # ------------------------------------------------------------------------------------------------- packages
@@ -130,52 +131,68 @@ class _Fields:
 def from_packages(packages: Object, path: str, manifest: Object | None = None) -> Tree:
     """The entries of the `packages` form; `manifest` is the package.json for a file without its root entry."""
     tree = _rooted(manifest, path)
-    lines = packages.lines
+    lines, add = packages.lines, tree.entries.append
     for location, members in packages.items():
-        fields = _Fields(path, location, lines[location], members)
-        tree.entries.append(_package(location, fields))
+        try:
+            add(_package(location, lines[location], _object(members)))
+        except _BadEntryError as exc:
+            raise exc.at(path, location, lines[location]) from exc
     _mark_workspaces(tree, packages, path)
     return tree
 
 
-def _package(location: str, fields: _Fields) -> Entry:
-    members = fields.members
+def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     place, folder = holder(location)
-    spec = fields.text("resolved")
-    name = fields.text("name") or folder
+    spec = _text(members, "resolved")
+    if not folder:
+        return _directory(location, line, members, spec)
+    _checked(folder)
     entry = Entry(
-        location=location,
-        name=fields.checked(name) if folder else name or place.rpartition("/")[2],
-        line=fields.line,
-        version=fields.text("version"),
-        spec=spec,
-        integrity=fields.text("integrity"),
-        scope=fields.scope(),
+        location,
+        place,
+        folder,
+        _checked(_text(members, "name") or folder) if "name" in members else folder,
+        line,
+        _text(members, "version"),
+        spec,
+        _text(members, "integrity"),
+        _scope(members),
+        _needs(members, _MANIFEST_KEYS),
+        "inBundle" in members and _flag(members, "inBundle"),
     )
-    if folder:
-        fields.checked(folder)
-        entry.needs = _without_optional_peers(fields, fields.needs(_MANIFEST_KEYS))
-        entry.bundled = "inBundle" in members and fields.flag("inBundle")
-    else:
-        entry.needs = fields.needs((*_MANIFEST_KEYS, "devDependencies"))
-        # A directory of the project is fetched from nowhere; one that says otherwise is a dependency in disguise.
-        entry.own = spec is None
-        if not entry.own:
-            fields.checked(name)
-    if "link" in members and fields.flag("link"):
+    if "peerDependenciesMeta" in members:
+        entry.needs = _without_optional_peers(members, entry.needs)
+    if "link" in members and _flag(members, "link"):
         if spec is None:
-            raise fields.error("is a link without a target")
+            raise _BadEntryError("is a link without a target")
         entry.target = spec.removeprefix("file:").rstrip("/")
     return entry
 
 
-def _without_optional_peers(fields: _Fields, needs: Needs) -> Needs:
+def _directory(location: str, line: int, members: dict[str, object], spec: str | None) -> Entry:
+    """An entry outside node_modules: the project, a workspace, or what a link leads to."""
+    name = _text(members, "name") or location.rpartition("/")[2]
+    return Entry(
+        location,
+        location,
+        "",
+        name if spec is None else _checked(name),
+        line,
+        _text(members, "version"),
+        spec,
+        _text(members, "integrity"),
+        _scope(members),
+        _needs(members, (*_MANIFEST_KEYS, "devDependencies")),
+        # A directory of the project is fetched from nowhere; one that says otherwise is a dependency in disguise.
+        own=spec is None,
+    )
+
+
+def _without_optional_peers(members: Mapping[str, object], needs: Needs) -> Needs:
     """An optional peer brings nothing in: it must not be the reason why a package is there."""
-    meta = fields.members.get("peerDependenciesMeta")
-    if not isinstance(meta, dict):
-        return needs
+    meta = _object(members["peerDependenciesMeta"])
     optional = {name for name, about in meta.items() if isinstance(about, dict) and about.get("optional") is True}
-    peers = fields.members.get("peerDependencies")
+    peers = members.get("peerDependencies")
     return tuple(
         {name: wanted for name, wanted in names.items() if name not in optional} if names is peers else names
         for names in needs
@@ -184,13 +201,16 @@ def _without_optional_peers(fields: _Fields, needs: Needs) -> Needs:
 
 def _mark_workspaces(tree: Tree, packages: Object, path: str) -> None:
     """Workspaces are roots beside the project itself, and the links to them are the project's own code."""
-    if "" in packages:
-        tree.roots.append("")
     root = packages.get("")
-    patterns = list(_workspace_patterns(root if isinstance(root, dict) else {}, path))
-    if not patterns:
+    if root is None:
         return
-    for entry in tree.entries:
+    assert isinstance(root, dict)
+    tree.roots.append("")
+    try:
+        patterns = list(_workspace_patterns(root))
+    except _BadEntryError as exc:
+        raise exc.at(path, "", packages.lines[""]) from exc
+    for entry in tree.entries if patterns else ():
         place = entry.location if entry.target is None else entry.target
         if (entry.own or entry.target is not None) and place and _is_workspace(place, patterns):
             if entry.target is None:
@@ -198,13 +218,13 @@ def _mark_workspaces(tree: Tree, packages: Object, path: str) -> None:
             entry.own = True
 
 
-def _workspace_patterns(root: Mapping[str, object], path: str) -> Iterator[tuple[bool, re.Pattern[str]]]:
+def _workspace_patterns(root: Mapping[str, object]) -> Iterator[tuple[bool, re.Pattern[str]]]:
     """The globs of `workspaces` (a list, or yarn's {"packages": list}); False for a "!" one."""
     globs = root.get("workspaces", [])
     if isinstance(globs, dict):
         globs = globs.get("packages", [])
     if not isinstance(globs, list) or not all(isinstance(glob, str) for glob in globs):
-        raise LockfileError(path, 'entry "" has workspaces that are not a list of paths', _HINT)
+        raise _BadEntryError("has workspaces that are not a list of paths")
     for glob in globs:
         negated = glob.startswith("!")
         plain = glob.lstrip("!").removeprefix("./").strip("/")
@@ -234,9 +254,11 @@ def from_dependencies(document: Object, path: str, manifest: Object | None) -> T
 def _rooted(manifest: Object | None, path: str) -> Tree:
     if manifest is None:
         return Tree()
-    root = _Fields(f"{path[: path.rfind('/') + 1]}package.json", "", 1, manifest)
-    needs = root.needs((*_MANIFEST_KEYS, "devDependencies"))
-    return Tree(entries=[Entry(location="", name="", line=1, needs=needs, own=True)], roots=[""])
+    try:
+        needs = _needs(manifest, (*_MANIFEST_KEYS, "devDependencies"))
+    except _BadEntryError as exc:
+        raise exc.at(f"{path[: path.rfind('/') + 1]}package.json", "", None) from exc
+    return Tree(entries=[Entry("", "", "", "", 1, needs=needs, own=True)], roots=[""])
 
 
 def _nested(members: Mapping[str, object], place: str, path: str) -> Iterator[Entry]:
@@ -246,33 +268,39 @@ def _nested(members: Mapping[str, object], place: str, path: str) -> Iterator[En
     if not isinstance(dependencies, Object):
         line = members.lines["dependencies"] if isinstance(members, Object) else None
         raise LockfileError(path, "dependencies are not an object", _HINT, line=line)
-    for name, inner in dependencies.items():
-        fields = _Fields(path, name, dependencies.lines[name], inner)
-        location = f"{place}{NODE_MODULES}{fields.checked(name)}"
-        yield _dependency(location, name, fields)
-        yield from _nested(fields.members, f"{location}/", path)
+    for name, value in dependencies.items():
+        line = dependencies.lines[name]
+        try:
+            inner = _object(value)
+            entry = _dependency(name, place, line, inner)
+        except _BadEntryError as exc:
+            raise exc.at(path, name, line) from exc
+        yield entry
+        yield from _nested(inner, entry.location, path)
 
 
-def _dependency(location: str, name: str, fields: _Fields) -> Entry:
-    version, spec, integrity = fields.text("version"), fields.text("resolved"), fields.text("integrity")
-    requires = fields.members.get("requires")
+def _dependency(folder: str, place: str, line: int, members: dict[str, object]) -> Entry:
+    version, spec, integrity = _text(members, "version"), _text(members, "resolved"), _text(members, "integrity")
+    name = _checked(folder)
     if version is not None and version.startswith("npm:"):
         name, _, version = version[4:].rpartition("@")
-        fields.checked(name)
+        _checked(name)
     elif version is not None and not is_exact(version):
         spec, version = version, None
     elif spec is None and integrity is None:
-        spec = _requested(fields.text("from"), name)
+        spec = _requested(_text(members, "from"), name)
     return Entry(
-        location=location,
-        name=name,
-        line=fields.line,
-        version=version,
-        spec=spec,
-        integrity=integrity,
-        bundled="bundled" in fields.members and fields.flag("bundled"),
-        scope=fields.scope(),
-        needs=() if requires is None or isinstance(requires, bool) else fields.needs(("requires",)),
+        f"{place}/{NODE_MODULES}{folder}" if place else f"{NODE_MODULES}{folder}",
+        place,
+        folder,
+        name,
+        line,
+        version,
+        spec,
+        integrity,
+        _scope(members),
+        () if isinstance(members.get("requires"), bool) else _needs(members, ("requires",)),
+        "bundled" in members and _flag(members, "bundled"),
     )
 
 

@@ -1,24 +1,17 @@
 """Who needs whom in a tree of node_modules: relation, and one shortest path to every entry."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from scangate.lockfiles.npm_entries import Entry, Tree, holder
 from scangate.models import Relation
 
 _Children = dict[str, int]
 
+Trace = tuple[Relation, tuple[str, ...]]
+"""How an entry came in: the relation, and the path, empty where nothing that is known needs the entry."""
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """How an entry came in. `path` is empty where nothing that is known needs it."""
-
-    relation: Relation
-    path: tuple[str, ...] = ()
-
-
-_UNKNOWN = Trace(Relation.UNKNOWN)
+_UNKNOWN: Trace = (Relation.UNKNOWN, ())
 
 
 class _Places:
@@ -28,66 +21,56 @@ class _Places:
         self.index = {entry.location: i for i, entry in enumerate(entries)}
         self.children: dict[str, _Children] = {}
         for i, entry in enumerate(entries):
-            place, name = holder(entry.location)
-            if name:
-                self.children.setdefault(place, {})[name] = i
+            if entry.folder:
+                self.children.setdefault(entry.place, {})[entry.folder] = i
         self._visible: dict[str, tuple[_Children, ...]] = {}
 
-    def visible(self, place: str) -> tuple[_Children, ...]:
-        """The node_modules that a module at `place` sees, nearest first."""
+    def visible(self, entry: Entry) -> tuple[_Children, ...]:
+        """The node_modules that the entry's modules see, nearest first."""
+        own = self.children.get(entry.location)
+        above = self._above(entry.place if entry.folder else entry.place.rpartition("/")[0])
+        return above if own is None or not entry.location else (own, *above)
+
+    def _above(self, place: str) -> tuple[_Children, ...]:
         known = self._visible.get(place)
-        if known is not None:
-            return known
-        own = self.children.get(place)
-        above: tuple[_Children, ...] = ()
-        if place:
-            outer, name = holder(place)
-            if not name:
+        if known is None:
+            own = self.children.get(place)
+            outer, folder = holder(place)
+            if not folder:
                 outer = place.rpartition("/")[0]
             # What lies outside the project does not see the project's node_modules.
-            above = () if place == ".." or (not outer and place.startswith("../")) else self.visible(outer)
-        found = above if own is None else (own, *above)
-        self._visible[place] = found
-        return found
+            above = self._above(outer) if place not in ("", "..") else ()
+            known = self._visible[place] = above if own is None else (own, *above)
+        return known
 
 
 def trace(tree: Tree, labels: Sequence[str]) -> list[Trace]:
     """Relation and path of each of the tree's entries; `labels` are their "name@version", as paths show them."""
     entries = tree.entries
     places = _Places(entries)
-    found: list[Trace | None] = [None] * len(entries)
-    queue: deque[tuple[int, tuple[str, ...]]] = deque()
+    found = [_UNKNOWN] * len(entries)
+    queue: deque[int] = deque()
+
+    def reach(needy: Entry, relation: Relation, path: tuple[str, ...]) -> None:
+        visible = places.visible(needy)
+        for names in needy.needs:
+            for name in names:
+                for children in visible:
+                    i = children.get(name)
+                    if i is not None:
+                        if found[i] is _UNKNOWN and not entries[i].own:
+                            found[i] = (relation, (*path, labels[i]))
+                            queue.append(i)
+                        break
+
     for root in tree.roots:
-        for i in _needed(entries[places.index[root]], places):
-            if found[i] is None and not entries[i].own:
-                path: tuple[str, ...] = (labels[i],)
-                found[i] = Trace(Relation.DIRECT, path)
-                queue.append((i, path))
+        reach(entries[places.index[root]], Relation.DIRECT, ())
     while queue:
-        i, path = queue.popleft()
+        i = queue.popleft()
         entry = entries[i]
-        target = entry if entry.target is None else _target(entry.target, places, entries)
-        if target is None or not target.needs:
-            continue
-        for j in _needed(target, places):
-            if found[j] is None:
-                longer = (*path, labels[j])
-                found[j] = Trace(Relation.TRANSITIVE, longer)
-                queue.append((j, longer))
-    return [_UNKNOWN if one is None else one for one in found]
-
-
-def _needed(entry: Entry, places: _Places) -> Iterator[int]:
-    visible = places.visible(entry.location)
-    for names in entry.needs:
-        for name in names:
-            for children in visible:
-                i = children.get(name)
-                if i is not None:
-                    yield i
-                    break
-
-
-def _target(location: str, places: _Places, entries: Sequence[Entry]) -> Entry | None:
-    i = places.index.get(location)
-    return None if i is None else entries[i]
+        if entry.target is not None:
+            target = places.index.get(entry.target)
+            entry = entry if target is None else entries[target]
+        if entry.needs:
+            reach(entry, Relation.TRANSITIVE, found[i][1])
+    return found

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from scangate.lockfiles.npm_entries import Entry, holder, is_exact
-from scangate.lockfiles.npmrc import Npmrc, Registry
+from scangate.lockfiles.npm_entries import Entry, is_exact
+from scangate.lockfiles.npmrc import PUBLIC, Npmrc, Registry
 from scangate.models import Ecosystem, Kind, LockFact
-from scangate.registries import PUBLIC_HOSTS, Origin, Registries
+from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS, Registries
 from scangate.urls import host_of, without_credentials
 
 _PUBLIC = PUBLIC_HOSTS[Ecosystem.NPM]
@@ -20,34 +20,42 @@ _ARCHIVE = re.compile(r"\.(?:tgz|tar\.gz|tar)\Z", re.IGNORECASE)
 _CLEARTEXT = re.compile(r"(?:git\+)?http:|git:", re.IGNORECASE)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """`version` is the entry's, or the one that its registry URL names where the entry has none."""
+    """`text` is what the entry says, without credentials; `version` is for an entry that has none of its own."""
 
     kind: Kind
-    version: str | None
     host: str | None = None
     text: str | None = None
+    version: str | None = None
     facts: tuple[LockFact, ...] = ()
 
 
+_PUBLIC_URL = DEFAULT_URL[Ecosystem.NPM]
+_ORDINARY = Source(kind=Kind.REGISTRY, host=host_of(_PUBLIC_URL))
+
+
 class Sources:
-    """Classifies the entries of one lockfile."""
+    """Classifies the entries of one lockfile; `at` finds them by location."""
 
     def __init__(self, npmrc: Npmrc, registries: Registries, at: Mapping[str, Entry]) -> None:
         self._npmrc = npmrc
         self._registries = registries
         self._at = at
+        # Nothing ties any name to another registry, nor puts another one in the public one's place.
+        self._plain = not npmrc.scopes and npmrc.default == PUBLIC and not any(one.names for one in registries.private)
 
     def of(self, entry: Entry) -> Source:
-        spec = entry.spec
+        """Where the entry's content comes from."""
+        if self._plain and _is_ordinary(entry):
+            return _ORDINARY
         if entry.target is not None:
-            return Source(kind=Kind.LOCAL, version=entry.version, text=entry.target)
-        if spec is None:
+            return Source(kind=Kind.LOCAL, text=entry.target)
+        if entry.spec is None:
             return self._without_url(entry)
-        if _WEB.match(spec):
-            return self._by_url(entry, spec)
-        return _elsewhere(entry, spec)
+        if _WEB.match(entry.spec):
+            return self._by_url(entry, entry.spec)
+        return _elsewhere(entry, entry.spec)
 
     def _without_url(self, entry: Entry) -> Source:
         if entry.bundled and entry.integrity is None:
@@ -55,28 +63,23 @@ class Sources:
             if bundler is not None:
                 return self._bundled(entry, bundler)
         registry = self._npmrc.asked_for(entry.name)
-        origin, facts = self._origin(entry, registry)
-        return _of_registry(entry, origin, registry.host, entry.version, facts)
+        kind, facts = self._kind(entry, registry)
+        return Source(kind=_pinned(kind, entry.version), host=registry.host, facts=facts + _unprotected(entry))
 
     def _bundler(self, entry: Entry) -> Entry | None:
         """The package in whose archive a bundled entry ships; None where the project itself bundles it."""
-        place = entry.location
-        while True:
-            place = holder(place)[0]
-            bundler = self._at.get(place)
-            if bundler is None or bundler.own:
-                return None
-            if not bundler.bundled:
-                return bundler
+        bundler = self._at.get(entry.place)
+        while bundler is not None and bundler.bundled:
+            bundler = self._at.get(bundler.place)
+        return None if bundler is None or bundler.own else bundler
 
     def _bundled(self, entry: Entry, bundler: Entry) -> Source:
         """What is bundled comes with its bundler, and is as public or private as that one."""
         outer = self.of(bundler)
-        label = f"{bundler.name}@{outer.version}"
+        label = f"{bundler.name}@{bundler.version or outer.version}"
         detail = f"{entry.name} ships inside the archive of {label}: the registry's package of that name may differ."
         return Source(
-            kind=Kind.UNPINNED if outer.kind is Kind.REGISTRY and not is_exact(entry.version) else outer.kind,
-            version=entry.version,
+            kind=_pinned(outer.kind, entry.version),
             host=outer.host,
             text=f"bundled in {label}",
             facts=(LockFact(check="bundled", detail=detail, line=entry.line),),
@@ -84,76 +87,67 @@ class Sources:
 
     def _by_url(self, entry: Entry, url: str) -> Source:
         registry = self._npmrc.fetched_from(host_of(url))
-        origin, facts = self._origin(entry, registry)
-        if _CLEARTEXT.match(url):
-            facts += (_cleartext(entry, url),)
-        if origin.kind is Kind.URL:
-            return Source(
-                kind=Kind.URL,
-                version=entry.version,
-                host=registry.host,
-                text=without_credentials(url),
-                facts=_with_integrity(entry, facts),
-            )
+        kind, facts = self._kind(entry, registry)
         version = entry.version
-        named = _named_by(url, entry.name, version, registry.host, origin.kind)
-        if named is None:
-            facts += (_mismatch(entry, url),)
-            if origin.kind is Kind.REGISTRY:
-                # What the URL gives is not the registry's package of this name and version.
-                origin = Origin(kind=Kind.URL)
-        return _of_registry(entry, origin, registry.host, named or version, facts, text=without_credentials(url))
-
-    def _origin(self, entry: Entry, registry: Registry) -> tuple[Origin, tuple[LockFact, ...]]:
-        """The origin by scangate.yml, then by what .npmrc ties the scope to; with the fact of a confusion."""
-        origin = self._registries.origin(
-            Ecosystem.NPM, entry.name, registry.host, configured=registry.configured or registry.host is None
+        if kind is not Kind.URL:
+            version = _named_by(url, entry.name, version, registry.host, kind)
+            if version is None:
+                facts += (_mismatch(entry, url),)
+                # What the URL gives is not the public registry's package of this name and version.
+                kind = Kind.URL if kind is Kind.REGISTRY else kind
+        return Source(
+            kind=_pinned(kind, version),
+            host=registry.host,
+            text=without_credentials(url),
+            version=version,
+            facts=facts + _cleartext(entry, url) + _unprotected(entry),
         )
+
+    def _kind(self, entry: Entry, registry: Registry) -> tuple[Kind, tuple[LockFact, ...]]:
+        """The kind by scangate.yml, then by what .npmrc ties the scope to; with the fact of a confusion."""
+        host = registry.host
+        origin = self._registries.origin(Ecosystem.NPM, entry.name, host, configured=registry.configured)
+        if origin.confused_with is not None:
+            return origin.kind, (confusion(entry, host, origin.confused_with, origin.tied_by or "scangate.yml"),)
         tied = self._npmrc.tied(entry.name)
-        if tied is not None and origin.confused_with is None and not self._serves_public(tied.host):
-            if tied.host is None:
-                # The private registry's host is not known here: only the public one is surely another.
-                origin = Origin(kind=Kind.PRIVATE_REGISTRY) if origin.kind is Kind.REGISTRY else origin
-            else:
-                other = tied.host if tied.host != registry.host else None
-                origin = Origin(kind=Kind.PRIVATE_REGISTRY, confused_with=other, tied_by=".npmrc")
-        if origin.confused_with is None:
-            return origin, ()
-        return origin, (confusion(entry, registry.host, origin.confused_with, origin.tied_by),)
-
-    def _serves_public(self, host: str | None) -> bool:
-        return host is not None and (host in _PUBLIC or host in self._registries.mirrors)
+        if tied is None or tied.host in _PUBLIC or tied.host in self._registries.mirrors:
+            return origin.kind, ()
+        if tied.host is None:
+            # Which registry it is stands in an environment variable: only what is public is surely not to be named.
+            return Kind.PRIVATE_REGISTRY if origin.kind is Kind.REGISTRY else origin.kind, ()
+        return Kind.PRIVATE_REGISTRY, () if tied.host == host else (confusion(entry, host, tied.host, ".npmrc"),)
 
 
-def confusion(entry: Entry, host: str | None, owner: str, tied_by: str | None) -> LockFact:
+def _is_ordinary(entry: Entry) -> bool:
+    """From the public registry, by the URL of just this name and version, or by none; with a digest."""
+    name, version = entry.name, entry.version
+    if version is None or entry.integrity is None or entry.target is not None or not is_exact(version):
+        return False
+    return entry.spec is None or entry.spec == f"{_PUBLIC_URL}{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
+
+
+def confusion(entry: Entry, host: str | None, owner: str, tied_by: str) -> LockFact:
     """The fact that a name that belongs to a private registry comes from elsewhere."""
     detail = f"{entry.name} belongs to {owner} ({tied_by}), and comes from {host or 'elsewhere'}."
     return LockFact(check="confusion", detail=detail, line=entry.line)
 
 
-def _of_registry(
-    entry: Entry,
-    origin: Origin,
-    host: str | None,
-    version: str | None,
-    facts: tuple[LockFact, ...],
-    *,
-    text: str | None = None,
-) -> Source:
-    kind = Kind.UNPINNED if origin.kind is Kind.REGISTRY and not is_exact(version) else origin.kind
-    return Source(kind=kind, version=version, host=host, text=text, facts=_with_integrity(entry, facts))
+def _pinned(kind: Kind, version: str | None) -> Kind:
+    return Kind.UNPINNED if kind is Kind.REGISTRY and not is_exact(version) else kind
 
 
-def _with_integrity(entry: Entry, facts: tuple[LockFact, ...]) -> tuple[LockFact, ...]:
+def _unprotected(entry: Entry) -> tuple[LockFact, ...]:
     if entry.integrity is not None:
-        return facts
-    detail = f"{entry.name} has no integrity digest: nothing holds the registry to what was locked."
-    return (*facts, LockFact(check="no-integrity", detail=detail, line=entry.line))
+        return ()
+    detail = f"{entry.name} has no integrity digest: nothing holds its source to what was locked."
+    return (LockFact(check="no-integrity", detail=detail, line=entry.line),)
 
 
-def _cleartext(entry: Entry, url: str) -> LockFact:
+def _cleartext(entry: Entry, url: str) -> tuple[LockFact, ...]:
+    if not _CLEARTEXT.match(url):
+        return ()
     detail = f"{entry.name} is fetched without encryption from {host_of(url) or 'an unknown host'}."
-    return LockFact(check="plain-http", detail=detail, line=entry.line)
+    return (LockFact(check="plain-http", detail=detail, line=entry.line),)
 
 
 def _mismatch(entry: Entry, url: str) -> LockFact:
@@ -202,13 +196,9 @@ def _agreed(named: str, version: str | None) -> str | None:
 
 def _elsewhere(entry: Entry, spec: str) -> Source:
     """What comes from neither a registry nor the web."""
-    facts = (_cleartext(entry, spec),) if _CLEARTEXT.match(spec) else ()
     if _PATH.match(spec):
         kind = Kind.FILE if _ARCHIVE.search(spec) else Kind.LOCAL
-    elif _GIT.match(spec):
-        kind = Kind.GIT
-    else:
-        # Anything that npm may make something else of ("npm:other@1.0.0", "https:host"): never a registry's package.
-        kind = Kind.URL
-    host = host_of(spec) if kind is not Kind.LOCAL else None
-    return Source(kind=kind, version=entry.version, host=host, text=without_credentials(spec), facts=facts)
+        return Source(kind=kind, text=spec)
+    # Anything that npm may make something else of ("npm:other@1.0.0", "https:host") is never a registry's package.
+    kind = Kind.GIT if _GIT.match(spec) else Kind.URL
+    return Source(kind=kind, host=host_of(spec), text=without_credentials(spec), facts=_cleartext(entry, spec))

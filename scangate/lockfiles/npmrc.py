@@ -23,7 +23,10 @@ _UNESCAPED = re.compile(r"\\([\\;#])|[;#].*|(.)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """A registry that .npmrc names. `host` is None where it hides in an environment variable: never expanded."""
+    """A registry. `host` is None where it hides in an environment variable: those are never expanded.
+
+    `configured`: .npmrc names it (else it is only where a URL of the lockfile leads).
+    """
 
     host: str | None
     configured: bool = True
