@@ -3,6 +3,8 @@
 import re
 from urllib.parse import urlsplit
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 _AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]")
 
 
@@ -37,3 +39,12 @@ def without_credentials(url: str) -> str:
     rest = rest.partition("?")[0]
     authority, slash, path = rest.partition("/")
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{hash_mark}{fragment}"
+
+
+def is_plain(url: str) -> bool:
+    """Whether content from this URL comes unprotected over a network: without TLS or SSH, and not from this machine."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme.lower().rpartition("+")[2] not in ("http", "ftp", "git", "svn"):
+        return False
+    host = host_of(url) or ""
+    return host.rpartition(":")[0].strip("[]") not in _LOOPBACK and host not in _LOOPBACK

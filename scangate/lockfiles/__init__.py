@@ -5,26 +5,15 @@ loads tomllib, one without requirements files never loads packaging.
 """
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Protocol
 
-from scangate.errors import UsageError
+from scangate.errors import LockfileError, PurlError, UsageError
 from scangate.files import Files
 from scangate.lockfiles.base import Format
+from scangate.lockfiles.selection import Found, is_prose, without_overlaps
 from scangate.models import Lockfile
 from scangate.registries import Registries
-
-
-class Found(Protocol):
-    """A lockfile that is to be read: where it stands, which format it has, the tree that it is read from."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def files(self) -> Files: ...
 
 
 def _npm() -> Format:
@@ -94,8 +83,33 @@ def read(path: str, format_: str, files: Files, registries: Registries) -> Lockf
 
     Raises LockfileError where it cannot be read completely, UsageError where nothing has that format.
     """
-    if (loader := FORMATS.get(format_)) is not None:
+    if (loader := FORMATS.get(format_)) is None:
+        if any(format_ == known for _, known in _FILE_NAMES):
+            return Lockfile(path=path, format=format_, supported=False)
+        raise UsageError(f"{format_!r} is not a lockfile format.", f"Use one of {', '.join(FORMATS)}.")
+    try:
         return loader().read(path, files, registries)
-    if any(format_ == known for _, known in _FILE_NAMES):
-        return Lockfile(path=path, format=format_, supported=False)
-    raise UsageError(f"{format_!r} is not a lockfile format.", f"Use one of {', '.join(FORMATS)}.")
+    except PurlError as exc:
+        # A name that no registry can have; the formats check what they can, this is the last line.
+        raise LockfileError(path, exc.message, "Make the lockfile anew with the package manager.") from exc
+
+
+def read_all(found: Sequence[Found], registries: Registries) -> tuple[Lockfile, ...]:
+    """Read every lockfile that says something of its own, in the given order.
+
+    Left out: what another one covers (`selection.without_overlaps`), and texts that only have the name of a
+    requirements file (`selection.is_prose`). Raises LockfileError where one cannot be read completely, also where
+    all would be left out.
+    """
+    lockfiles: list[Lockfile] = []
+    prose: LockfileError | None = None
+    for one in without_overlaps(found):
+        try:
+            lockfiles.append(read(one.path, one.format, one.files, registries))
+        except LockfileError as exc:
+            if not is_prose(one):
+                raise
+            prose = exc
+    if prose is not None and not lockfiles:
+        raise prose
+    return tuple(lockfiles)

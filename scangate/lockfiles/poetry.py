@@ -20,7 +20,7 @@ from scangate.lockfiles.poetry_graph import Node, Reached
 from scangate.lockfiles.poetry_project import Project, Requirement, items, table
 from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import DEFAULT_URL, Registries
-from scangate.urls import host_of, without_credentials
+from scangate.urls import host_of, is_plain, without_credentials
 
 NAME = "poetry-lock"
 
@@ -173,15 +173,15 @@ def _from_index(package: _Package, source: _Source | None, project: Project | No
     origin = registries.origin(Ecosystem.PYPI, package.node.name, host, configured=configured)
     if origin.confused_with is not None:
         belongs = f"{package.node.name} belongs to {origin.confused_with} ({origin.tied_by})"
-        detail = f"{belongs}, and is to come from {host} here."
+        detail = f"{belongs}, and comes from {host}."
         facts = (*facts, LockFact(check="confusion", detail=detail, line=package.line))
     return _Place(kind=origin.kind, registry=host, source=shown, facts=facts)
 
 
 def _plain_http(package: _Package, url: str) -> tuple[LockFact, ...]:
-    if not url.lower().startswith("http://"):
+    if not is_plain(url):
         return ()
-    detail = f"{package.node.label} comes over plain http from {host_of(url)}: anyone on the way can replace it."
+    detail = f"{package.node.label} is fetched without encryption from {host_of(url) or 'an unknown host'}."
     return (LockFact(check="plain-http", detail=detail, line=package.line),)
 
 

@@ -1,0 +1,66 @@
+"""Which of the lockfiles that were found say something of their own: what the formats know of one another."""
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from scangate.errors import LockfileError
+from scangate.files import Files
+
+
+class Found(Protocol):
+    """A lockfile that is to be read: where it stands, which format it has, the tree that it is read from."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def files(self) -> Files: ...
+
+
+_REQUIREMENT_MARK = re.compile(r"[=~!<>]=|://|^\s*--?[A-Za-z]", re.MULTILINE)
+
+
+def without_overlaps(found: Sequence[Found]) -> list[Found]:
+    """What is left when files that another found file covers are taken away.
+
+    npm reads npm-shrinkwrap.json and not the package-lock.json beside it. A requirements file that another one
+    includes by "-r" is read, and reported with its own lines, as part of that one.
+    """
+    paths = {one.path for one in found}
+    covered = {
+        posixpath.join(posixpath.dirname(path), "package-lock.json")
+        for path in paths
+        if posixpath.basename(path) == "npm-shrinkwrap.json"
+    }
+    pip = [one for one in found if one.format == "pip-requirements"]
+    covered.update(path for one in pip if len(pip) > 1 for path in _included(one))
+    return [one for one in found if one.path not in covered]
+
+
+def is_prose(found: Found) -> bool:
+    """Whether a text that has the name of a requirements file, and cannot be read as one, is something else.
+
+    Only where nothing in all of it could make pip install a thing: a text that is meant to be a requirements file
+    and is broken must stay an error. A plain "requirements.txt" is never prose.
+    """
+    if found.format != "pip-requirements" or posixpath.basename(found.path).lower() == "requirements.txt":
+        return False
+    from scangate.lockfiles import requirements, requirements_lines
+
+    try:
+        text = requirements_lines.decode(found.files.read(found.path) or b"", found.path)
+        return _REQUIREMENT_MARK.search(text) is None and not requirements.looks_like(text)
+    except LockfileError:
+        return False
+
+
+def _included(one: Found) -> Iterable[str]:
+    from scangate.lockfiles import requirements
+
+    try:
+        return requirements.includes(one.path, one.files)
+    except LockfileError:
+        return ()  # reading it will say the same, where it counts
