@@ -15,7 +15,6 @@ from scangate.models import (
     LastPyMileHit,
     LockFact,
     Network,
-    Observation,
     PackagePresent,
     SocketOpened,
 )
@@ -212,5 +211,3 @@ KINDS: Mapping[Observe, Kind[Any]] = {
     Observe.LOCKFILE: _LOCKFILE,
     Observe.PACKAGE: _PACKAGE,
 }
-
-OBSERVE_OF: Mapping[type[Observation], Observe] = {kind.type: observe for observe, kind in KINDS.items()}

@@ -121,8 +121,11 @@ class PatternIndex:
         self._numbers = tuple(numbers.values())
 
     def lookup(self, values: tuple[Value, ...]) -> Numbers:
-        hits = {hit for text in values for hit in self._set.found_in(str(text))}
-        return _union(self._numbers[hit] for hit in hits) if hits else NONE
+        found = NONE
+        for text in values:
+            for hit in self._set.found_in(text):  # type: ignore[arg-type]  # a pattern's key gives text
+                found |= self._numbers[hit]
+        return found
 
 
 class Negated:

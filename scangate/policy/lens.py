@@ -99,7 +99,7 @@ class _Conditions:
         self._keys = {key.name: key for key in keys}
         self._wanted: dict[str, dict[int, tuple[Value, ...]]] = defaultdict(dict)
         self._numbers: dict[tuple[str, tuple[Value, ...]], int] = {}
-        self._indexes: list[tuple[Callable[[Any], tuple[Value, ...]], Index]] = []
+        self._indexes: dict[str, Index] = {}
 
     def test(self, conditions: Iterable[Condition]) -> _Test:
         numbers: set[int] = set()
@@ -126,11 +126,19 @@ class _Conditions:
         return min(numbers, key=lambda number: (_commonness(keys[number]), number), default=None)
 
     def compile(self) -> None:
-        self._indexes = [(self._keys[key].of, index_for(self._keys[key], want)) for key, want in self._wanted.items()]
+        self._indexes = {key: index_for(self._keys[key], wanted) for key, wanted in self._wanted.items()}
 
-    def begin(self) -> Holding:
-        """What holds for an observation. Each value is looked up once until the next `begin`."""
-        lookups = [(of, index.lookup, dict[Any, Numbers]()) for of, index in self._indexes]
+    def keys_of(self, numbers: Iterable[int]) -> frozenset[str]:
+        wanted = set(numbers)
+        return frozenset(key for key, conditions in self._wanted.items() if not wanted.isdisjoint(conditions))
+
+    def begin(self, only: frozenset[str] | None = None, without: frozenset[str] = frozenset()) -> Holding:
+        """What holds for an observation, by some of the keys. Each value is looked up once until the next `begin`."""
+        lookups = [
+            (self._keys[key].of, index.lookup, dict[Any, Numbers]())
+            for key, index in self._indexes.items()
+            if (only is None or key in only) and key not in without
+        ]
 
         def held(observation: Observation) -> Numbers:
             result = NONE
@@ -140,7 +148,7 @@ class _Conditions:
                 if numbers is None:
                     numbers = known[values] = lookup(values)
                 if numbers:
-                    result = result | numbers if result else numbers
+                    result |= numbers
             return result
 
         return held
@@ -186,12 +194,17 @@ class Lens:
         self, observations: Iterable[Observation], applies: frozenset[str], package: Package | None
     ) -> Iterator[tuple[Rule, Evidence]]:
         """For each rule (of those whose ids are in `applies`) that matches: what it matches."""
-        holding, excusing = self._matching.begin(), self._excusing.begin()
         drivers = self._driven.keys()
+        first = self._matching.keys_of(drivers)
+        driving, holding = self._matching.begin(only=first), self._matching.begin(without=first)
+        excusing = self._excusing.begin()
         hits: dict[_Compiled, Evidence] = defaultdict(list)
         for observation in observations:
-            held = holding(observation)
-            driven = (rule for number in held & drivers for rule in self._driven[number])
+            held = driving(observation)
+            driven = [rule for number in held & drivers for rule in self._driven[number]] if held else []
+            if not driven and not self._undriven:
+                continue
+            held |= holding(observation)
             for each in (*self._undriven, *driven):
                 if (
                     each.rule.id in applies
@@ -202,7 +215,7 @@ class Lens:
                     hits[each].append(observation)
         for each, evidence in hits.items():
             if each.together:
-                evidence = _in_one_file(evidence, each.together, holding)
+                evidence = _in_one_file(evidence, each.together, self._matching.begin())
             if each.watch.at_least is not None:
                 evidence = self._counted(evidence, each.watch.at_least)
             if evidence:

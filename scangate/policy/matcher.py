@@ -19,7 +19,7 @@ from scangate.models import (
     Phase,
     Subject,
 )
-from scangate.policy.conditions import KINDS, OBSERVE_OF
+from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Lens, Package
 from scangate.policy.model import AllOf, Observe, Rule, Watch, normalised_name
 
@@ -35,7 +35,7 @@ class Matcher:
         for rule in rules:
             if isinstance(rule.test, Watch):
                 watched[rule.test.observe].append((rule, rule.test))
-        self._lenses = {observe: Lens(KINDS[observe], watches) for observe, watches in watched.items()}
+        self._lenses = {KINDS[observe].type: Lens(KINDS[observe], watches) for observe, watches in watched.items()}
         self._correlations = tuple(rule for rule in rules if isinstance(rule.test, AllOf))
         self._scope = _Scope(rules)
 
@@ -70,14 +70,14 @@ class Matcher:
     def _watch(
         self, observations: Observations, engine: Engine | None, applies: frozenset[str], package: Package | None
     ) -> list[Finding]:
-        by_kind: dict[Observe, dict[Observation, None]] = defaultdict(dict)
+        by_type: dict[type[Observation], list[Observation]] = defaultdict(list)
         for observation in observations:
-            by_kind[OBSERVE_OF[type(observation)]][observation] = None
+            by_type[type(observation)].append(observation)
         return [
             _finding(rule, evidence, engine)
-            for observe, distinct in by_kind.items()
-            if observe in self._lenses
-            for rule, evidence in self._lenses[observe].matches(distinct, applies, package)
+            for type_, of_type in by_type.items()
+            if type_ in self._lenses
+            for rule, evidence in self._lenses[type_].matches(of_type, applies, package)
         ]
 
     def _correlate(self, found: Sequence[Finding], applies: frozenset[str]) -> list[Finding]:

@@ -4,7 +4,7 @@ Text is matched as UTF-8; what cannot be encoded (lone surrogates) becomes "?", 
 breaks the encoding must not thereby slip through a pattern. For the same reason `.` also matches a newline.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from scangate.models import Ecosystem
@@ -15,6 +15,8 @@ _PATTERN_MEMORY = 1 << 20
 """Bytes for one pattern: a bound on its compiled size."""
 _SET_MEMORY = 64 << 20
 """Bytes for one set: any pattern within its own bound fits, and re2 guarantees that matching then never fails."""
+
+_Match = Callable[[bytes], list[int] | None]
 
 _PLACEHOLDERS = ("{name}", "{version}")
 
@@ -56,8 +58,9 @@ class PatternSet:
 
     def __init__(self, patterns: Iterable[bytes]) -> None:
         """Patterns that `trouble` finds nothing wrong with. Raises ValueError for others."""
-        self._chunks: list[tuple[int, Any]] = []
+        self._chunks: list[tuple[int, _Match]] = []
         self._add(tuple(patterns), 0, _CHUNK)
+        self._only = self._chunks[0][1] if len(self._chunks) == 1 else None
 
     def _add(self, patterns: Sequence[bytes], offset: int, chunk: int) -> None:
         import re2
@@ -74,16 +77,16 @@ class PatternSet:
                     raise ValueError(f"a pattern cannot be compiled: {part[0]!r}") from exc
                 self._add(part, offset + start, max(1, len(part) // 2))
             else:
-                self._chunks.append((offset + start, compiled))
+                self._chunks.append((offset + start, compiled.Match))
 
-    def found_in(self, text: str) -> list[int]:
+    def found_in(self, text: str) -> Sequence[int]:
         """The indices of the patterns that are found in `text`."""
-        data = encoded(text)
+        data = text.encode("utf-8", "replace")
+        if self._only is not None:
+            return self._only(data) or ()
         hits: list[int] = []
-        for offset, compiled in self._chunks:
-            matched = compiled.Match(data)
-            if matched:
-                hits.extend(matched if not offset else (offset + index for index in matched))
+        for offset, match in self._chunks:
+            hits.extend(offset + index for index in match(data) or ())
         return hits
 
 
