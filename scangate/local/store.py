@@ -104,7 +104,7 @@ class Store:
         self._clock = clock
         self._lock = threading.Lock()
         path.touch(mode=0o600)  # SQLite gives the log beside it the same mode
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._connection = sqlite3.connect(path, timeout=1, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         try:
             self._prepare(path)

@@ -56,8 +56,8 @@ class Workers:
                 return
             try:
                 job = self._store.claim(self._blobs.path)
-            except sqlite3.Error:
-                log.exception("a task could not be taken from the store; trying again")
+            except sqlite3.Error as exc:
+                log.error("a task could not be taken from the store: %s; trying again", exc)  # noqa: TRY400  no bug
                 self._stop.wait(_RETRY_SECONDS)
                 self._queued.release()
                 continue
@@ -82,8 +82,8 @@ class Workers:
             try:
                 report = None if outcome.report is None else self._blobs.add(outcome.report)
                 self._store.finish(job.task_id, outcome, report)
-            except (OSError, sqlite3.Error):
-                log.exception("task %d: the outcome could not be written; trying again", job.task_id)
+            except (OSError, sqlite3.Error) as exc:
+                log.error("task %d: the outcome could not be written: %s; trying again", job.task_id, exc)  # noqa: TRY400
                 if self._stop.wait(_RETRY_SECONDS):
                     return
             else:
