@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +19,7 @@ MAX_RETRY_AFTER = 24 * 3600.0
 _MAX_TASK_ID = 2**63 - 1
 _MAX_URL_CHARACTERS = 8192
 _MAX_ITEMS = 1000
+_ENGINES = frozenset(Engine)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 Mask = Callable[[str], str]
@@ -40,10 +42,7 @@ class AnswerReader:
 
     def document(self, body: bytes) -> dict[str, Any]:
         """The body as a JSON object."""
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            raise self._bad("the answer is not JSON") from None
+        document = _json(body)
         if not isinstance(document, dict):
             raise self._bad("the answer is no JSON object")
         return document
@@ -69,7 +68,7 @@ class AnswerReader:
         return Task(
             task_id=self._count(data, "task_id", least=1),
             status=one_line(self._string(data, "status"), self._mask, 64).lower(),
-            purl=self._optional(data, "purl"),
+            purl=self._purl(data),
             engine=self._engine(data, strict=strict),
             created_at=self._shown(data, "created_at"),
             error_message=self._shown(data, "error_message"),
@@ -93,14 +92,16 @@ class AnswerReader:
 
     def _engine(self, data: dict[str, Any], *, strict: bool) -> Engine | None:
         word = self._optional(data, "engine_type")
-        if not word:
-            return None
-        try:
+        if word in _ENGINES:
             return Engine(word)
-        except ValueError:
-            if not strict:
-                return None
-            raise self._bad(f"`engine_type` is unknown: {one_line(word, self._mask, 64)}") from None
+        if word and strict:
+            raise self._bad(f"`engine_type` is unknown: {one_line(word, self._mask, 64)}")
+        return None
+
+    def _purl(self, data: dict[str, Any]) -> str | None:
+        """As it is: it is compared, and a purl with the key in it is not the one that was asked for."""
+        text = self._optional(data, "purl")
+        return None if text is None else self._mask(text)
 
     def _shown(self, data: dict[str, Any], name: str) -> str | None:
         text = self._optional(data, name, 64 * 1024)
@@ -128,12 +129,16 @@ class AnswerReader:
         return BadAnswer(f"{self._what}: {problem}.", "Check that SCANGATE_API_URL is the analysis service's address.")
 
 
+def _json(body: bytes) -> object:
+    """None where the body is not JSON. No error is raised from the decoder's, which holds the whole body."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(body)
+    return None
+
+
 def error_text(body: bytes, mask: Mask) -> str:
     """What an error's body says, with or without an envelope; "" where it says nothing that can be read."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
+    document = _json(body)
     if not isinstance(document, dict):
         return ""
     texts = (document.get("error"), document.get("message"))

@@ -231,17 +231,19 @@ class HttpService:
         try:
             target = foreign_url(url, loopback=self._api.is_loopback)
         except ValueError as exc:
-            raise Refused(f"{what}: the URL that the service gave {exc}.", "Nothing was sent there.") from None
-        request = HttpRequest(
-            what=what,
-            method=method,
-            target=target,
-            headers=headers or {},
-            body=body,
-            limit=limit,
-            total=self._timeouts.transfer,
-        )
-        return self._transport("storage").exchange(request)
+            problem = str(exc)
+        else:
+            request = HttpRequest(
+                what=what,
+                method=method,
+                target=target,
+                headers=headers or {},
+                body=body,
+                limit=limit,
+                total=self._timeouts.transfer,
+            )
+            return self._transport("storage").exchange(request)
+        raise Refused(f"{what}: the URL that the service gave {problem}.", "Nothing was sent there.")
 
     # -------------------------------------------------------------------------------------------- shared
 
@@ -257,7 +259,7 @@ class HttpService:
             pause = retry_after(answer.headers.get("Retry-After"), self._now())
             raise RateLimited(f"{what}: too many requests ({said}).", "Wait, or lower --rate.", retry_after=pause)
         if 300 <= status < 400:
-            where = one_line(host_of(answer.headers.get("Location", "")) or "an unnamed place", self._mask)
+            where = one_line(host_of(self._mask(answer.headers.get("Location", ""))) or "an unnamed place", self._mask)
             raise Refused(
                 f"{what}: {said}, a redirect to {where}; none is followed.",
                 "If the service has moved, set SCANGATE_API_URL to its final address.",

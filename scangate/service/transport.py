@@ -75,7 +75,7 @@ class HttpAnswer:
     """Header names are case-insensitive. The body is decompressed; of an error, at most MAX_ERROR_BYTES of it."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
@@ -218,10 +218,12 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-class _NoQueries(logging.Filter):
-    """urllib3 logs requests with path and query; the query of a signed URL is a credential."""
+class _Discreet(logging.Filter):
+    """Keeps urllib3's log lines free of secrets: the query of a signed URL is one, a header may repeat the key."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:  # the only such line shows headers that could not be parsed
+            return False
         if isinstance(record.args, tuple):
             record.args = tuple(
                 re.sub(r"\?.*", "?…", value, flags=re.DOTALL) if isinstance(value, str) else value
@@ -231,7 +233,7 @@ class _NoQueries(logging.Filter):
 
 
 for _name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
-    logging.getLogger(_name).addFilter(_NoQueries())
+    logging.getLogger(_name).addFilter(_Discreet())
 
 
 class Transport:

@@ -328,7 +328,7 @@ def test_what_is_no_task_is_a_bad_answer(talk: Talk, operation: str, document: A
 def test_what_is_not_json_is_a_bad_answer(talk: Talk, body: bytes) -> None:
     service, server = talk(always(response(200, body)))
     for call in operations(server).values():
-        with pytest.raises(BadAnswer, match="not JSON"):
+        with pytest.raises(BadAnswer, match="no JSON object"):
             call(service)
 
 
