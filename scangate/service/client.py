@@ -81,6 +81,7 @@ class HttpService:
         self._of_thread = _OfThread()
         self._transports: list[Transport] = []
         self._lock = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -89,11 +90,12 @@ class HttpService:
         self.close()
 
     def close(self) -> None:
-        """End the requests that are under way, as Unreachable, and close all threads' connections.
+        """Close all connections. Requests that are under way in any thread, and later ones, end as Unreachable.
 
         For Ctrl-C: whoever waits for the worker threads need not wait for their timeouts.
         """
         with self._lock:
+            self._closed = True
             for transport in self._transports:
                 transport.close()
 
@@ -290,6 +292,8 @@ class HttpService:
             )
             with self._lock:
                 self._transports.append(transports[zone])
+                if self._closed:
+                    transports[zone].close()
         return transports[zone]
 
     def _rule(self, zone: str) -> AddressRule:

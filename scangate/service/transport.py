@@ -105,10 +105,11 @@ class _Exchange:
     def give_up(self) -> None:
         """End it, from another thread: what it waits for ends at once."""
         self.given_up = True
-        if self.sock is not None:
+        sock = self.sock
+        if sock is not None:
             with suppress(OSError):
-                # Past TLS on purpose: that would wait for a lock or change state that the other thread is using.
-                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+                # Past TLS on purpose: its own shutdown changes state that the other thread is using.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 _EXCHANGE: ContextVar[_Exchange] = ContextVar("exchange")
@@ -247,9 +248,11 @@ class Transport:
         self._environment = requests.Session()
         self._adapter = _Adapter()
         self._under_way: _Exchange | None = None
+        self._closed = False
 
     def close(self) -> None:
-        """End what is under way, and close the idle connections. May be called from another thread."""
+        """End what is under way and whatever comes after. May be called from another thread."""
+        self._closed = True
         if self._under_way is not None:
             self._under_way.give_up()
         self._adapter.close()
@@ -267,6 +270,7 @@ class Transport:
             timeouts=self._timeouts,
             ends=self._clock() + request.total,
         )
+        exchange.given_up = self._closed
         token = _EXCHANGE.set(exchange)
         try:
             return self._exchange(request)

@@ -60,13 +60,20 @@ def trusted(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Cert
 # -------------------------------------------------------------------------------------------------- time
 
 
-def dripping(server_head: bytes, drop: bytes) -> Callable[[Received], Iterator[bytes]]:
-    def answer(received: Received) -> Iterator[bytes]:
-        yield server_head
-        while True:
-            yield drop
+class Dripping:
+    """A server's answer that never ends. Its own clock tells a second for each drop."""
 
-    return answer
+    def __init__(self, head: bytes, drop: bytes) -> None:
+        self._head, self._drop, self._drops = head, drop, 0
+
+    def __call__(self, received: Received) -> Iterator[bytes]:
+        yield self._head
+        while True:
+            self._drops += 1
+            yield self._drop
+
+    def clock(self) -> float:
+        return float(self._drops)
 
 
 @pytest.mark.parametrize(
@@ -81,26 +88,14 @@ def dripping(server_head: bytes, drop: bytes) -> Callable[[Received], Iterator[b
     ],
     ids=["status", "header", "body", "chunks", "chunk-line", "continue"],
 )
-def test_a_server_that_drips_comes_to_an_end(head: bytes, drop: bytes) -> None:
-    """Each look at the clock costs a second of it: the total is used up long before the drops are."""
-    clock = map(float, itertools.count())
-    with RawServer(dripping(head, drop)) as server, service_at(server.url, clock=lambda: next(clock)) as service:
-        for call in (lambda: service.task(7), lambda: service.report(f"{server.url}/r")):
-            with pytest.raises(ServiceError) as caught:
-                call()
-            assert isinstance(caught.value, Unreachable | BadAnswer)
-            if isinstance(caught.value, Unreachable):
-                assert caught.value.sent
-
-
-@pytest.mark.parametrize("call", ["task", "report"])
-def test_the_total_is_told(call: str) -> None:
-    clock = map(float, itertools.count())
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000000\r\n\r\n"
-    with RawServer(dripping(head, b" ")) as server:
-        with service_at(server.url, clock=lambda: next(clock), timeouts=Timeouts(call=20, transfer=20)) as service:
-            with pytest.raises(Unreachable, match="did not finish within 20 seconds"):
-                service.task(7) if call == "task" else service.report(f"{server.url}/r")
+@pytest.mark.parametrize("operation", ["task", "report"])
+def test_a_server_that_drips_comes_to_an_end(head: bytes, drop: bytes, operation: str) -> None:
+    """Long before a limit of size is reached: 60 drops for a call, 300 for a report."""
+    answer = Dripping(head, drop)
+    with RawServer(answer) as server, service_at(server.url, clock=answer.clock) as service:
+        with pytest.raises(Unreachable, match=r"did not finish within (60|300) seconds") as caught:
+            service.task(7) if operation == "task" else service.report(f"{server.url}/r")
+        assert caught.value.sent
 
 
 def silent(server: Callable[[], RawServer]) -> Callable[[Received], Iterator[bytes]]:
@@ -161,13 +156,37 @@ def test_close_ends_what_is_under_way() -> None:
 
         worker = threading.Thread(target=work, daemon=True)
         worker.start()
-        while not server.received:
-            pass
+        server.asked.wait()
         service.close()
         worker.join(60)
         (failure,) = failures
         assert isinstance(failure, Unreachable)
         assert "given up" in failure.message
+
+
+def test_after_close_nothing_is_sent() -> None:
+    with RawServer(lambda _: TASK) as server, service_at(server.url) as used, service_at(server.url) as unused:
+        used.task(7)
+        for service in (used, unused):
+            service.close()
+            with pytest.raises(Unreachable, match="given up") as caught:
+                service.submit(NPM)
+            assert not caught.value.sent
+        assert len(server.received) == 1
+
+
+def test_close_while_connecting() -> None:
+    """From within the resolver, which stands for another thread: the connection is not made any more."""
+    with RawServer(lambda _: TASK) as server:
+
+        def resolve(host: str, port: int, **options: Any) -> list[tuple[Any, ...]]:
+            service.close()
+            return resolver("127.0.0.1")(host, port, **options)
+
+        service = service_at(f"http://localhost:{server.port}", resolve=resolve)
+        with pytest.raises(Unreachable, match="given up"):
+            service.task(7)
+        assert server.connections == 0
 
 
 # -------------------------------------------------------------------------------------------------- size
@@ -468,6 +487,26 @@ def test_a_proxy_is_used_and_sees_no_key(trusted: Certificates, monkeypatch: pyt
         assert api.headers["authorization"] == f"Bearer {KEY}"
         assert "authorization" not in storage.headers
         assert not any("proxy-authorization" in request.headers for request in server.received)
+
+
+@pytest.mark.tool("openssl")
+def test_a_proxy_may_be_spoken_to_by_tls(trusted: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS within TLS; and what drips through it comes to an end too."""
+    drip = Dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x")
+    with (
+        RawServer(drip, tls=trusted.server_context()) as slow,
+        RawServer(lambda _: TASK, tls=trusted.server_context()) as server,
+    ):
+        for target in (server, slow):
+            with ConnectProxy(target.port, tls=trusted.server_context()) as proxy:
+                monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+                with service_at("https://api.example", clock=drip.clock) as service:
+                    if target is server:
+                        assert service.task(7).task_id == 7
+                    else:
+                        with pytest.raises(Unreachable, match="did not finish within 60 seconds"):
+                            service.task(7)
+                assert proxy.asked == ["api.example:443"]
 
 
 @pytest.mark.tool("openssl")

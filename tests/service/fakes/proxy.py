@@ -1,6 +1,7 @@
 """A forward proxy on loopback: CONNECT to one fixed port here, whatever the name; anything else is answered 501."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,15 +13,16 @@ from tests.service.fakes.raw import receive
 class ConnectProxy:
     """`asked` has every target that a tunnel was asked for; `seen` all bytes that came before a tunnel stood."""
 
-    def __init__(self, port: int, *, refuse: bytes | None = None) -> None:
+    def __init__(self, port: int, *, refuse: bytes | None = None, tls: ssl.SSLContext | None = None) -> None:
         self._port = port
         self._refuse = refuse
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self.asked: list[str] = []
         self.seen = b""
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -29,7 +31,7 @@ class ConnectProxy:
     def __exit__(self, *_: object) -> None:
         for sock in (self._listener, *self._open):
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
             sock.close()
         for thread in self._threads:
             thread.join()
@@ -50,6 +52,9 @@ class ConnectProxy:
 
     def _serve(self, client: socket.socket) -> None:
         try:
+            if self._tls is not None:
+                client = self._tls.wrap_socket(client, server_side=True)
+                self._open.append(client)
             received = receive(client)
             if received is None:
                 return
@@ -72,6 +77,6 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     try:
         while piece := source.recv(65536):
             sink.sendall(piece)
-        sink.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(sink, socket.SHUT_RDWR)
     except OSError:
         pass

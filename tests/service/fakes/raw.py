@@ -59,6 +59,7 @@ class RawServer:
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
         self.stopped = threading.Event()
+        self.asked = threading.Event()
         self.received: list[Received] = []
         self.connections = 0
         self.port: int = self._listener.getsockname()[1]
@@ -99,6 +100,7 @@ class RawServer:
                 self._open.append(connection)
             while (received := receive(connection)) is not None:
                 self.received.append(received)
+                self.asked.set()
                 answer = self._answer(received)
                 for piece in [answer] if isinstance(answer, bytes) else answer:
                     connection.sendall(piece)
