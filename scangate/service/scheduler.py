@@ -140,25 +140,29 @@ class _Work:
 
     async def _submit(self, request: AnalysisRequest) -> Task:
         if request.archive is None:
-            return await self._connection.submit(request)
-        gcs_path = await self._connection.upload(request)
-        task = await self._connection.submit_archive(request, gcs_path, find=lambda: self._find(request))
-        if self._board.knows(task.task_id):  # the same purl, but other bytes
-            detail = f"The service answered with task {task.task_id}, which is about something else of this run."
+            task = await self._connection.submit(request)
+        else:
+            gcs_path = await self._connection.upload(request)
+            task = await self._connection.submit_archive(request, gcs_path, find=lambda: self._find(request))
+        if self._board.is_taken(task.task_id, request):
+            detail = f"The service answered with task {task.task_id}, which is about other bytes of this purl."
             raise _NoReport(OutcomeCode.WRONG_PACKAGE, detail)
         return task
 
     async def _find(self, request: AnalysisRequest) -> Task | None:
         """The task that a submission of this run made although its answer was lost, if the list shows one.
 
-        Only one made since this run began: an older one of the same purl may be about another archive's bytes. Where
-        the server's clock is behind, the task is not recognised and the archive is analysed twice: the safe side.
+        A task does not tell which bytes it is about. So only one made since this run began is taken, and none where
+        the run asks for the same purl in another way: a second analysis is better than a verdict on another archive.
+        Where the server's clock is behind, its tasks seem too old, which errs to the same side.
         """
+        if self._board.asks_otherwise(request):
+            return None
         for number in range(1, MAX_PAGES + 1):
             page = await self._connection.page(number)
             recent = [task for task in page.items if _created(task) >= self._began]
             for task in recent:
-                if _is_for(request, task) and not self._board.knows(task.task_id):
+                if _is_for(request, task):
                     return task
             if len(recent) < len(page.items) or not page.items or number * PAGE_SIZE >= page.total:
                 break
@@ -299,22 +303,29 @@ class _Board:
         """Counted requests that the submissions still to come will need."""
         self._on_progress = on_progress
         self._is_blocked = is_blocked
-        self._task_ids: set[int] = set()
+        self._owners: dict[int, AnalysisRequest] = {}
         self._progress = Progress(total=len(self.jobs), waiting=len(self.jobs))
         self._elapsed: Callable[[], float] = lambda: 0.0
 
     def open(self) -> list[_Job]:
         return [job for job in self.jobs.values() if job.answer is None]
 
-    def knows(self, task_id: int) -> bool:
-        return task_id in self._task_ids
+    def is_taken(self, task_id: int, request: AnalysisRequest) -> bool:
+        """Whether the task belongs to a request for other bytes. (Two spellings of one purl may share a task.)"""
+        owner = self._owners.get(task_id)
+        return owner is not None and owner.archive != request.archive
+
+    def asks_otherwise(self, request: AnalysisRequest) -> bool:
+        """Whether there is another request for the same package by the same engine."""
+        others = (other for other in self.jobs if other != request and other.engine == request.engine)
+        return any(purls.same(other.purl, request.purl) for other in others)
 
     def answers(self) -> dict[AnalysisRequest, Answer]:
         return {request: job.answer for request, job in self.jobs.items() if job.answer is not None}
 
     def submitted(self, job: _Job, task_id: int) -> None:
         job.task_id = task_id
-        self._task_ids.add(task_id)
+        self._owners.setdefault(task_id, job.request)
         self.unsent_cost -= _cost(job.request)
         now = self._progress
         self._tell(replace(now, waiting=now.waiting - 1, submitted=now.submitted + 1, running=now.running + 1))

@@ -33,7 +33,7 @@ class Watch:
         self._waiting: set[int] = set()
         self._list_usable = True
         self._list_read_at = -math.inf
-        self._reading: asyncio.Task[Mapping[int, Task]] | None = None
+        self._next_reading: asyncio.Task[Mapping[int, Task]] | None = None
 
     async def end_of(self, task: Task) -> Task:
         """The task once it is neither queued nor processing, as the service or its list then shows it.
@@ -58,35 +58,36 @@ class Watch:
 
     async def _next_list(self) -> Mapping[int, Task]:
         """The tasks waited for that the next reading of the list finds; shared by all who wait for it."""
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read_when_due())
-        return await asyncio.shield(self._reading)
+        if self._next_reading is None:
+            self._next_reading = asyncio.create_task(self._read_when_due())
+        return await asyncio.shield(self._next_reading)
 
     async def _read_when_due(self) -> Mapping[int, Task]:
-        try:
-            now = asyncio.get_running_loop().time()
-            await asyncio.sleep(self._list_read_at + LISTS_APART - now)
-            return await self._read()
-        finally:
-            self._reading = None
-
-    async def _read(self) -> Mapping[int, Task]:
+        time = asyncio.get_running_loop().time
+        while (wait := self._list_read_at + LISTS_APART - time()) > 0:
+            await asyncio.sleep(wait)
+        self._next_reading = None  # who comes now wants to know more than this one will
+        before, self._list_read_at = self._list_read_at, time()
         found: dict[int, Task] = {}
-        last_read, self._list_read_at = self._list_read_at, asyncio.get_running_loop().time()
         try:
-            for number in range(1, MAX_PAGES + 1):
-                page = await self._connection.spare_page(number, leave=self._leave())
-                found |= {task.task_id: task for task in page.items if task.task_id in self._waiting}
-                if len(found) == len(self._waiting) or not page.items or number * PAGE_SIZE >= page.total:
-                    break
+            await self._read_into(found)
         except OverBudget:
             if not found:
-                self._list_read_at = last_read
+                self._list_read_at = before
+                return found
         except (RateLimited, Unreachable):
             pass
         except (Refused, Unauthorised, BadAnswer):
             self._list_usable = False
+        self._list_read_at = time()
         return found
+
+    async def _read_into(self, found: dict[int, Task]) -> None:
+        for number in range(1, MAX_PAGES + 1):
+            page = await self._connection.spare_page(number, leave=self._leave())
+            found |= {task.task_id: task for task in page.items if task.task_id in self._waiting}
+            if found.keys() >= self._waiting or not page.items or number * PAGE_SIZE >= page.total:
+                return
 
     @contextmanager
     def _waited_for(self, task_id: int) -> Iterator[None]:

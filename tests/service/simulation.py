@@ -14,6 +14,7 @@ from functools import partial
 from random import Random
 from typing import TypeVar
 
+from scangate import purls
 from scangate.models import AnalysisRequest, Answer, Engine
 from scangate.service.base import RateLimited, ReportGone, Task, TaskPage, Unreachable
 from scangate.service.budget import Budget, ProcessBudget, Rate
@@ -47,7 +48,7 @@ class _VirtualSelector(selectors.SelectSelector):
         return ready
 
 
-class _VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: VirtualClock) -> None:
         self._virtual = clock
         super().__init__(_VirtualSelector(clock))
@@ -101,7 +102,7 @@ class SimulatedService:
     """Counted requests let through in a window of an hour, which each of them renews."""
     url_lifetime: float = 900.0
     merges_archives: bool = False
-    """A second archive of the same purl is answered with the first one's task ("an active task exists already")."""
+    """An archive's task also counts as "a task exists already" for its purl, as if the bytes were the same."""
     before: list[Trouble] = field(default_factory=list)
     after: list[Trouble] = field(default_factory=list)
     tasks_by_id: dict[int, SimulatedTask] = field(default_factory=dict)
@@ -124,8 +125,8 @@ class SimulatedService:
 
     def submit_archive(self, request: AnalysisRequest, gcs_path: str) -> Task:
         with self._request("submit_archive", request.purl):
-            existing = self._existing(request) if self.merges_archives else None
-            return self._shown(existing or self.add(request, content=self._uploads[gcs_path]), url=False)
+            task = self._existing(request) or self.add(request, content=self._uploads[gcs_path])
+            return self._shown(task, url=False)
 
     def task(self, task_id: int) -> Task:
         with self._request("task", task_id):
@@ -196,7 +197,9 @@ class SimulatedService:
 
     def _existing(self, request: AnalysisRequest) -> SimulatedTask | None:
         for task in self.tasks_by_id.values():
-            if task.purl == request.purl and task.engine == request.engine and task.outcome == "completed":
+            mixed = request.archive is not None or task.content is not None
+            same = purls.same(task.purl, request.purl) and task.engine == request.engine
+            if same and task.outcome == "completed" and (self.merges_archives or not mixed):
                 return task
         return None
 
@@ -229,7 +232,7 @@ class World:
             executor=lambda: nullcontext(self._execute),
             random=Random(seed),
             wall=lambda: EPOCH + self.clock.now,
-            loop=lambda: _VirtualLoop(self.clock),
+            loop=lambda: VirtualLoop(self.clock),
         )
 
     def analyse(

@@ -407,5 +407,12 @@ def test_an_archive_answered_with_another_requests_task_is_not_taken() -> None:
     one, other = archive(content=b"one"), archive(content=b"other")
     world.service.merges_archives = True
     world.service.duration = lambda request: 30.0
-    answers = world.analyse([one, other], jobs=1)
-    assert codes(answers) == [None, OutcomeCode.WRONG_PACKAGE]
+    answers = world.analyse([one, other, AnalysisRequest(purl=one.purl)], jobs=1)
+    assert codes(answers) == [None, OutcomeCode.WRONG_PACKAGE, OutcomeCode.WRONG_PACKAGE]
+
+
+def test_two_spellings_of_one_purl_may_share_a_task() -> None:
+    world = World()
+    one, other = AnalysisRequest(purl="pkg:npm/%40acme/a@1"), AnalysisRequest(purl="pkg:npm/@acme/a@1")
+    assert codes(world.analyse([one, other], jobs=1)) == [None, None]
+    assert len(world.service.tasks_by_id) == 1
