@@ -34,7 +34,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="engine to ask; may be given several times (default: the policy's `engines`)",
     )
-    parser.add_argument("--jobs", metavar="N", type=int, default=8, help="submissions at once (default 8)")
     parser.add_argument(
         "--rate",
         default="100/h",
@@ -48,6 +47,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the whole run's time; what is not done by then is `pending` (default 1200)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def add_options_for_many(parser: argparse.ArgumentParser) -> None:
+    """Options of a command that has many packages analysed."""
+    parser.add_argument("--jobs", metavar="N", type=int, default=8, help="submissions at once (default 8)")
+    parser.add_argument(
+        "--max-packages",
+        metavar="N",
+        type=int,
+        help="have at most N packages analysed; the others are `over-budget`",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, and where; send nothing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +77,9 @@ def plan(args: argparse.Namespace, policy: Policy) -> Plan:
     """Raises UsageError."""
     from scangate.service.budget import Rate
 
-    if not 1 <= args.jobs <= 64:
-        raise UsageError(f"--jobs {args.jobs}: out of range", "Use 1 to 64.")
+    jobs = getattr(args, "jobs", 8)
+    if not 1 <= jobs <= 64:
+        raise UsageError(f"--jobs {jobs}: out of range", "Use 1 to 64.")
     if not 0 < args.timeout <= 86400:
         raise UsageError(f"--timeout {args.timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")
     max_packages = getattr(args, "max_packages", None)
@@ -76,7 +88,7 @@ def plan(args: argparse.Namespace, policy: Policy) -> Plan:
     Rate.parse(args.rate)
     return Plan(
         engines=tuple(engine for engine in Engine if engine in args.engines) or policy.engines,
-        jobs=args.jobs,
+        jobs=jobs,
         rate=args.rate,
         timeout=args.timeout,
         max_packages=max_packages,
@@ -88,7 +100,7 @@ def service_name(context: Context) -> str:
     """The service's address, for people. Raises UsageError."""
     from scangate.service.settings import ServiceSettings
 
-    return str(ServiceSettings.from_environ(context.environ).api)
+    return ServiceSettings.from_environ(context.environ).api.url
 
 
 @contextmanager
@@ -125,7 +137,7 @@ class LazyAnalyser:
         budget = SharedBudget(
             Rate.parse(self.plan.rate),
             state_dir(),
-            account=account(str(settings.api), settings.key.reveal()),
+            account=account(settings.api.url, settings.key.reveal()),
             warn=lambda text: self.context.say(f"scangate: warning: {text}"),
         )
         with HttpService(settings) as client, ProgressReporter.of(self.context, self.plan.quiet) as reporter:

@@ -11,19 +11,9 @@ from scangate.models import AnalysisRequest
 
 def configure(parser: argparse.ArgumentParser) -> None:
     project.add_options(parser)
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="check every dependency, whatever the base has (as long as no base is taken: always)",
-    )
+    parser.add_argument("--all", action="store_true", help="check every dependency (this version always does)")
     analysis.add_options(parser)
-    parser.add_argument(
-        "--max-packages",
-        metavar="N",
-        type=int,
-        help="have at most N packages analysed; the others are `over-budget`",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, and where; send nothing")
+    analysis.add_options_for_many(parser)
     formats.add_option(parser)
 
 

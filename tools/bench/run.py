@@ -9,7 +9,9 @@ BENCHMARKS = ("startup", "lockfiles", "policy")
 
 
 def main() -> int:
-    failed = [name for name in BENCHMARKS if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode]
+    failed = [
+        name for name in BENCHMARKS if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode
+    ]
     for name in failed:
         print(f"bench: {name} is over its limit", file=sys.stderr)
     return 1 if failed else 0

@@ -23,7 +23,9 @@ def main() -> int:
     pairs = [(seconds(bare), seconds(ours)) for _ in range(ROUNDS)]
     base, measured = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = measured / base
-    print(f"start-up: --version {measured * 1000:.0f} ms, import argparse {base * 1000:.0f} ms: ×{ratio:.2f} (limit ×{LIMIT})")
+    print(
+        f"start-up: --version {measured * 1000:.0f} ms, import argparse {base * 1000:.0f} ms: ×{ratio:.2f} (limit ×{LIMIT})"
+    )
     return ratio > LIMIT
 
 
