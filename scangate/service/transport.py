@@ -398,9 +398,9 @@ def _told(exc: BaseException, request: HttpRequest, exchange: _Exchange) -> Serv
     elif isinstance(root, socket.gaierror):
         problem = f"the name {host} cannot be resolved"
     elif not exchange.sent:
-        problem = f"{host} cannot be reached: {_reason(root)}"
+        problem = f"{host} cannot be reached ({_reason(root) or 'no connection'})"
     else:
-        problem = f"the connection to {host} broke off: {_reason(root)}"
+        problem = f"the connection to {host} broke off ({_reason(root) or 'the answer is cut off or not HTTP'})"
     return Unreachable(f"{what}: {problem}.", _PROXY_HINT, sent=exchange.sent)
 
 
@@ -415,11 +415,11 @@ def _root(exc: BaseException) -> BaseException:
 
 
 def _reason(root: BaseException) -> str:
-    """A few words without anything that was sent: the system's text for an errno, else the kind of error."""
+    """A few words without anything that was sent: the system's text for an errno, if there is one."""
     if isinstance(root, ssl.SSLError):
-        return f"TLS failed ({root.reason or 'connection closed'})"
+        return f"TLS failed: {root.reason or 'connection closed'}"
     if isinstance(root, OSError) and root.strerror:
         return root.strerror
     if isinstance(root, OSError) and str(root).startswith("Tunnel connection failed"):
         return " ".join(str(root).split())[:100]
-    return "the answer is cut off or not HTTP"
+    return ""

@@ -8,6 +8,7 @@ import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -312,7 +313,7 @@ def test_a_cut_off_or_garbled_answer_is_transient_and_was_sent(answer: bytes) ->
 
 def test_connection_refused_was_not_sent() -> None:
     with service_at(f"http://127.0.0.1:{free_port()}") as service:
-        with pytest.raises(Unreachable, match=r"127\.0\.0\.1 cannot be reached: Connection refused\.") as caught:
+        with pytest.raises(Unreachable, match=r"127\.0\.0\.1 cannot be reached \(Connection refused\)\.") as caught:
             service.submit(NPM)
         assert not caught.value.sent
 
@@ -561,7 +562,9 @@ def test_a_proxy_that_is_not_there_was_not_sent(monkeypatch: pytest.MonkeyPatch)
         assert not caught.value.sent
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "gopher://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "proxy", ["http://", "gopher://127.0.0.1:1", *([] if find_spec("socks") else ["socks5://127.0.0.1:1"])]
+)
 def test_a_proxy_that_cannot_be_used_is_told(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with service_at("https://api.example") as service, pytest.raises(Refused, match="proxy"):
