@@ -19,7 +19,7 @@ _TYPE = re.compile(r"[a-z][a-z0-9.+-]*\Z")
 _QUALIFIER_KEY = re.compile(r"[a-z][a-z0-9._-]*\Z")
 _SEPARATORS = re.compile(r"[-_.]+")
 _PLAIN = re.compile(r"[A-Za-z0-9._~:-]*\Z")
-_PLAIN_NPM = re.compile(r"(@?)([A-Za-z0-9._~:-]+(?:/[A-Za-z0-9._~:-]+)?@[A-Za-z0-9._~:-]+)\Z")
+_PLAIN_NPM = re.compile(r"(?:(@)[A-Za-z0-9._~:-]{1,256}/)?[A-Za-z0-9._~:-]{1,256}@[A-Za-z0-9._~:-]{1,256}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ _ECOSYSTEMS = frozenset(Ecosystem)
 def npm(name: str, version: str, *, repository_url: str | None = None) -> str:
     """The purl of an npm package; `name` may have a scope ("@scope/name"); case is kept."""
     # Nearly all need no encoding but the scope's "@"; a lockfile has ten thousand of them.
-    plain = _PLAIN_NPM.match(f"{name}@{version}")
+    plain = _PLAIN_NPM.match(text := f"{name}@{version}")
     if plain is not None and repository_url is None:
-        return f"pkg:npm/%40{plain[2]}" if plain[1] else f"pkg:npm/{plain[2]}"
+        return f"pkg:npm/%40{text[1:]}" if plain[1] else f"pkg:npm/{text}"
     namespace, _, base = name.rpartition("/")
     return _compose("npm", namespace or None, base, version, repository_url=repository_url)
 
@@ -209,7 +209,7 @@ def _decode(text: str, part: str) -> str:
         return part
     try:
         return unquote_to_bytes(part).decode("utf-8")
-    except UnicodeDecodeError as exc:
+    except UnicodeError as exc:  # also a lone surrogate beside the percent sign
         raise _error(text, "a percent-encoded part is not UTF-8") from exc
 
 

@@ -72,11 +72,13 @@ class _Graph:
         while queue:
             wanted, parent = queue.popleft()
             for requirement in wanted:
-                key = (requirement.name, requirement.constraint, requirement.extras)
+                indexes = self.by_name.get(requirement.name, [])
+                constraint = requirement.constraint if 1 < len(indexes) <= _MAX_COMPARED else "*"
+                key = (requirement.name, constraint, requirement.extras)
                 if key in expanded:
                     continue
                 expanded.add(key)
-                for index in self._matching(requirement):
+                for index in self._admitted(indexes, constraint):
                     parents.setdefault(index, parent)
                     node = self.nodes[index]
                     for extra in ("", *requirement.extras):
@@ -95,11 +97,10 @@ class _Graph:
             step = parents[step]
         return tuple(reversed(chain))
 
-    def _matching(self, requirement: Requirement) -> Sequence[int]:
-        indexes = self.by_name.get(requirement.name, [])
-        if len(indexes) > _MAX_COMPARED or len(indexes) < 2 or requirement.constraint == "*":
+    def _admitted(self, indexes: Sequence[int], constraint: str) -> Sequence[int]:
+        if constraint == "*":
             return indexes
-        return [i for i in indexes if _admits(requirement.constraint, self.nodes[i].version)] or indexes
+        return [i for i in indexes if _admits(constraint, self.nodes[i].version)] or indexes
 
 
 def _admits(constraint: str, version: str) -> bool:
