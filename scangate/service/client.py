@@ -40,7 +40,8 @@ from scangate.service.settings import ServiceSettings, Timeouts
 from scangate.urls import host_of
 
 if TYPE_CHECKING:
-    from scangate.service.transport import HttpAnswer, Resolver, Transport
+    from scangate.service.transport import HttpAnswer, Transport
+    from scangate.service.wire import Resolver
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_REPORT_BYTES = 64 * 1024 * 1024
