@@ -17,6 +17,9 @@ log = logging.getLogger("scangate.local")
 MAX_JSON_BYTES = 64 * 1024
 """Of a request's body: the longest real one is a purl, a path and a URL."""
 
+BARE = {401: "Invalid API key", 429: "Rate limit exceeded"}
+"""The errors that come without an envelope (observed), by their fixed words."""
+
 _CODES = {400: "invalid_request", 404: "not_found", 405: "method_not_allowed", 408: "timeout", 413: "too_large"}
 
 
@@ -30,16 +33,6 @@ class Refusal(Exception):
         self.fields = fields or {}
 
 
-class BareRefusal(Exception):
-    """One that is answered without an envelope, as 401 and 429 are (observed)."""
-
-    def __init__(self, status: int, error: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error = error
-        self.message = message
-
-
 def envelope(data: Mapping[str, object], status: int = 200) -> JSONResponse:
     """A success. Never stored by caches: it may hold a signed URL."""
     content = {"success": True, "request_id": str(uuid.uuid4()), "data": data}
@@ -49,6 +42,10 @@ def envelope(data: Mapping[str, object], status: int = 200) -> JSONResponse:
 def error(
     status: int, message: str, *, fields: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
+    """An error in its status's shape: enveloped, or bare. `fields` says what is wrong with which part."""
+    if status in BARE:
+        challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+        return JSONResponse({"error": BARE[status], "message": message}, status, challenge)
     content: dict[str, object] = {"success": False, "error": message, "message": message}
     content["code"] = _CODES.get(status, "error" if status < 500 else "server_error")
     if fields:
@@ -83,12 +80,6 @@ async def _refused(_: Request, exc: Exception) -> Response:
     return error(exc.status, exc.message, fields=exc.fields)
 
 
-async def _refused_barely(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, BareRefusal)
-    headers = {"WWW-Authenticate": "Bearer"} if exc.status == 401 else None
-    return JSONResponse({"error": exc.error, "message": exc.message}, exc.status, headers)
-
-
 async def _http_error(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)
     return error(exc.status_code, f"{exc.detail}.", headers=exc.headers)
@@ -107,7 +98,6 @@ async def _broken(request: Request, exc: Exception) -> Response:
 
 EXCEPTION_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     Refusal: _refused,
-    BareRefusal: _refused_barely,
     HTTPException: _http_error,
     ClientDisconnect: _disconnected,
     OSError: _broken,

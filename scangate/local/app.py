@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, assert_never
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from scangate import purls
 from scangate.errors import PurlError
-from scangate.local.answers import EXCEPTION_HANDLERS, BareRefusal, Refusal, envelope, read_json
+from scangate.local.answers import EXCEPTION_HANDLERS, Refusal, envelope, read_json
 from scangate.local.auth import Keys
 from scangate.local.engines.base import COMPLETED, FAILED
 from scangate.local.limit import RateLimit
@@ -70,9 +70,9 @@ class Api:
         async def guarded(request: Request) -> Response:
             owner = self.keys.owner(request.headers.get("authorization"), request.headers.get("x-api-key"))
             if owner is None:
-                raise BareRefusal(401, "Invalid API key", "Send the key as Authorization: Bearer KEY or X-API-Key.")
+                raise Refusal(401, "Send the key as Authorization: Bearer KEY or X-API-Key: KEY.")
             if counted and not self.limit.admit(owner):
-                raise BareRefusal(429, "Rate limit exceeded", "This key has used up its requests. Try again later.")
+                raise Refusal(429, "This key has used up its requests. Try again later.")
             return await operation(request, owner)
 
         return Route(path, guarded, methods=[method])
@@ -148,6 +148,8 @@ class Api:
                 return envelope(data | {"message": f"Analysis already {task.status}"})
             case Found.COMPLETED:
                 return self._legacy_completed(task)
+            case _:
+                assert_never(found)
 
     def _legacy_completed(self, task: StoredTask) -> Response:
         """The contract's LegacyCompleted: without an envelope (observed)."""

@@ -18,15 +18,14 @@ class BoundedProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # uvicorn's business
         super().__init__(*args, **kwargs)
         self._last_request: object = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows asyncio's signature
         self._watch = self.loop.call_later(self.idle_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
+        self._watch.cancel()
         super().connection_lost(exc)
 
     def _look(self) -> None:

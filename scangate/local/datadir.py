@@ -34,13 +34,15 @@ def opened(path: Path) -> Iterator[Path]:
 
 def keys(directory: Path, given: tuple[str, ...]) -> tuple[str, ...]:
     """The keys that are let in: those given, else the one kept here, else a new one. The first is kept here."""
-    for key in given:
-        if not (key.isascii() and key.isprintable() and key.strip() and " " not in key):
-            raise UsageError("An API key must be printable ASCII without spaces.", "Give another key.")
+    file = directory / KEY_FILE
+    found = given or (_kept(file),)
+    for key in found:
+        if not (key.isascii() and key.isprintable() and key and " " not in key):
+            place = "" if given else f"{file}: "
+            raise UsageError(f"{place}an API key must be printable ASCII without spaces.", "Take another key.")
     if given:
-        _write(directory / KEY_FILE, given[0])
-        return given
-    return (_kept(directory / KEY_FILE),)
+        _write(file, given[0])
+    return found
 
 
 def signing_secret(directory: Path) -> bytes:
@@ -51,7 +53,7 @@ def signing_secret(directory: Path) -> bytes:
 def _kept(file: Path) -> str:
     """The file's secret, made if need be."""
     try:
-        content = file.read_text(encoding="ascii").strip()
+        content = file.read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         content = ""
     if not content:

@@ -31,6 +31,7 @@ HOST = "127.0.0.1"
 MAX_CONNECTIONS = 256
 UPLOADS_KEPT_SECONDS = 24 * 3600.0
 _STOP_SECONDS = 3
+_LOOK_SECONDS = 0.2
 
 
 class EmbeddedService:
@@ -83,7 +84,7 @@ class EmbeddedService:
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="warning",
+                log_level="error",
                 access_log=False,  # signed URLs are secrets
                 proxy_headers=False,
                 server_header=False,
@@ -112,17 +113,16 @@ def run(config: ServiceConfig, ready: Callable[[EmbeddedService], None]) -> None
 
     Raises what `EmbeddedService` raises, and StateError where the server ends by itself.
     """
-    asked = threading.Event()
-    service = EmbeddedService(config)
+    asked: list[int] = []
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        asked.set()
-        service.over.set()
+    def stop(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)  # no more: a handler that sets an Event can wait for the very thread it interrupts
 
-    with _handling((signal.SIGINT, signal.SIGTERM), stop), service:
+    with _handling((signal.SIGINT, signal.SIGTERM), stop), EmbeddedService(config) as service:
         ready(service)
-        service.over.wait()
-    if not asked.is_set():
+        while not asked and not service.over.wait(_LOOK_SECONDS):
+            pass
+    if not asked:
         raise StateError("The embedded service has stopped by itself.", "Its log says why; start it again.")
 
 

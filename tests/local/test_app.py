@@ -136,6 +136,22 @@ def test_a_completed_task_may_lack_its_report(start: StartService, replay_dir: P
     assert "report_metadata" not in client.submit(PURL).json()
 
 
+def test_a_status_is_whatever_the_script_says(start: StartService, replay_dir: Path) -> None:
+    script = [
+        {"purl": "pkg:npm/slow@1", "report": None, "status": "timeout", "error-message": "Too slow."},
+        {"purl": "pkg:npm/odd@1", "report": None, "status": "exploded"},
+        {"purl": "pkg:npm/stuck@1", "report": None, "status": "running"},
+    ]
+    write_json(replay_dir / "replay.json", {"recordings": script})
+    client = start()
+    slow, odd, stuck = (client.submit(str(entry["purl"])).json()["data"]["task_id"] for entry in script)
+    task = client.ended(slow)
+    assert (task["status"], task["error_message"]) == ("timeout", "Too slow.")
+    assert client.ended(odd)["status"] == "exploded"
+    assert client.ended(stuck)["status"] == "running"
+    assert client.submit("pkg:npm/stuck@1").json()["data"]["task_id"] == stuck
+
+
 def test_many_at_once_make_one_task(start: StartService, replay_dir: Path) -> None:
     write_json(replay_dir / "replay.json", {"delay": 60})
     client = start(rate_limit=None)

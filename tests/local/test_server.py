@@ -8,6 +8,7 @@ import pytest
 
 from scangate.errors import ReportError, StateError, UsageError
 from scangate.local.config import ServiceConfig
+from scangate.local.server import run
 from tests.local.conftest import Client, StartService, connect, download, write_json
 
 PURL = "pkg:npm/left-pad@1.0.0"
@@ -43,6 +44,20 @@ def test_a_given_key_is_let_in_and_kept(start: StartService, tmp_path: Path) -> 
 def test_a_key_that_no_header_can_carry_is_an_error(start: StartService, key: str) -> None:
     with pytest.raises(UsageError, match="printable ASCII"):
         start(keys=(key,))
+
+
+@pytest.mark.parametrize("content", [b"two words\n", b"\xff\n"])
+def test_a_kept_key_that_was_spoilt_is_an_error(start: StartService, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "api-key").write_bytes(content)
+    with pytest.raises(UsageError, match="api-key: an API key must be"):
+        start()
+
+
+def test_a_server_that_ends_by_itself_is_an_error(tmp_path: Path, replay_dir: Path) -> None:
+    config = ServiceConfig(data_dir=tmp_path / "data", replay_dir=replay_dir)
+    with pytest.raises(StateError, match="by itself"):
+        run(config, lambda service: service.over.set())
 
 
 def test_no_secret_is_written_elsewhere(client: Client, tmp_path: Path) -> None:
@@ -135,11 +150,12 @@ def test_a_start_that_fails_leaves_nothing_behind(start: StartService, replay_di
 
 
 def test_submissions_fail_as_the_script_says(start: StartService, replay_dir: Path) -> None:
-    write_json(replay_dir / "replay.json", {"recordings": [{"purl": PURL, "submit-failures": [503, 502]}]})
+    write_json(replay_dir / "replay.json", {"recordings": [{"purl": PURL, "submit-failures": [503, 429]}]})
     client = start()
     answers = [client.submit(PURL) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [503, 502, 201]
+    assert [answer.status_code for answer in answers] == [503, 429, 201]
     assert answers[0].json()["success"] is False
+    assert "success" not in answers[1].json()
 
 
 def test_a_running_analysis_is_taken_up_after_an_orderly_stop(start: StartService, replay_dir: Path) -> None:
@@ -207,6 +223,7 @@ def test_a_report_that_is_not_read_is_given_up(start: StartService, replay_dir: 
     target = task["report_blob_url"].removeprefix(client.service.storage_url)
     with connect(client.service.storage_url) as connection:
         connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert connection.recv(1) == b"H"
         client.service.__exit__(None, None, None)  # waits for the connection to be given up
         assert len(received(connection)) < size
 

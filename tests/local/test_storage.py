@@ -55,6 +55,15 @@ def test_a_signed_url_outlives_a_restart(start: StartService, tmp_path: Path) ->
     assert download(again).status_code == 200
 
 
+def test_a_signed_url_of_a_task_that_is_gone_finds_nothing(start: StartService, tmp_path: Path) -> None:
+    first = start()
+    path = urlsplit(report_url(first))
+    first.service.__exit__(None, None, None)
+    (tmp_path / "data" / "tasks.db").unlink()
+    again = path._replace(netloc=urlsplit(start().service.storage_url).netloc).geturl()
+    assert download(again).status_code == 404
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -79,6 +79,10 @@ def test_an_engine_that_breaks_fails_its_task_and_the_next_one_is_run(store: Sto
         assert task.report is not None
         assert blobs.path(task.report).read_bytes() == b"report of archive"
         assert task.report_bytes == len(b"report of archive")
+        workers.wake()  # for nothing
+        later = submit(store)
+        workers.wake()
+        assert ended(store, later).status == "failed"
     finally:
         workers.stop()
 

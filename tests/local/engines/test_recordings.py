@@ -192,3 +192,9 @@ def test_the_real_samples_are_recordings() -> None:
     found = load(SAMPLES)
     assert len(found.by_purl) == len(list(SAMPLES.glob("*.json")))
     assert found.find(DYNAMIC, "pkg:pypi/jeilyfish@0.7.1") is not None
+
+
+def test_a_script_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "replay.json").mkdir()
+    with pytest.raises(UsageError, match=r"replay\.json"):
+        load(tmp_path)
