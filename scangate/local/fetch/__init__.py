@@ -1,0 +1,1 @@
+"""Gets a package and what it depends on, outside the sandbox, without running any of it."""
