@@ -13,7 +13,7 @@ from urllib.parse import quote
 from scangate.models import BaitSeen, Phase
 from scangate.reports.shapes import malformed
 
-MAX_BAITS = 64
+MAX_BAITS = 32
 """Distinct values in one report. Real ones hold two a phase; more would only make the search slow."""
 
 _ALWAYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"})
@@ -55,12 +55,15 @@ class Baits:
 
     def in_texts(self, phase: Phase, where: str, texts: Iterable[str]) -> Iterator[BaitSeen]:
         """Each bait that stands whole in a text, once per text and encoding."""
-        if not self._needles:
-            return
-        for text in texts:
+        each = tuple(texts)
+        whole = "\n".join(each)
+        folded_whole = whole.lower()
+        # Nearly always nothing is found: one search through everything tells so.
+        present = [needle for needle in self._needles if needle.text in (folded_whole if needle.folded else whole)]
+        for text in each if present else ():
             folded = text.lower()
             seen = set()
-            for needle in self._needles:
+            for needle in present:
                 at = (folded if needle.folded else text).find(needle.text)
                 if at >= 0 and (needle.bait, needle.encoding) not in seen:
                     seen.add((needle.bait, needle.encoding))

@@ -35,6 +35,8 @@ EXPECTED_PHASES: Mapping[Ecosystem | None, frozenset[Phase]] = {
 _COMPLETED = "completed"
 _IMPORTING, _FAILED_TO_IMPORT = "Importing ", "Failed to import "
 _MAX_PORT = 65535
+_MAX_HOST_CHARACTERS = 1024
+"""255 bytes of RFC 1035, each written as an escape of four characters."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NETWORKS: tuple[tuple[Network, tuple[str, ...]], ...] = (
@@ -199,6 +201,8 @@ def _hosts(phase: Phase, value: object, where: str, sockets: list[SocketOpened])
 
 
 def _host(name: str) -> str:
+    if len(name) > _MAX_HOST_CHARACTERS:
+        raise malformed(f"{shown(name)} is longer than a host name can be")
     return name.lower().rstrip(".")
 
 

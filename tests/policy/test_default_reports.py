@@ -8,12 +8,18 @@ import pytest
 from scangate.errors import ExitCode
 from scangate.models import (
     Analysed,
+    CommandRun,
     Dependency,
     Ecosystem,
     Engine,
+    FileTouched,
+    HostContacted,
     Kind,
     LockFact,
     Lockfile,
+    Network,
+    Phase,
+    SocketOpened,
     Status,
     Subject,
     SubjectVerdict,
@@ -22,6 +28,7 @@ from scangate.models import (
 from scangate.policy import loader
 from scangate.policy.decision import decide, exit_code
 from scangate.purls import parse
+from scangate.registries import ALL_PUBLIC_HOSTS
 from scangate.reports import reader
 
 ASSETS = Path(__file__).parent.parent / "assets" / "reports"
@@ -199,6 +206,65 @@ def test_every_row_of_the_language_of_outcomes_has_the_default_that_the_document
     assert warning == {
         "private-registry", "file", "unpinned", "import-failed", "phase-error", "unsupported-ecosystem", "stale",
     }  # fmt: skip
+
+
+def _ran(*argv: str, phase: Phase = Phase.INSTALL) -> CommandRun:
+    return CommandRun(phase=phase, argv=argv)
+
+
+def _touched(path: str, *, write: bool = False, delete: bool = False) -> FileTouched:
+    return FileTouched(phase=Phase.INSTALL, path=path, read=True, write=write, delete=delete)
+
+
+def test_what_package_managers_and_the_analysis_do_themselves_is_no_finding() -> None:
+    """From what npm and pip do in an analysis that installs from the registry (written down by hand)."""
+    commands = (
+        _ran("python3", "/usr/local/bin/analyze-python.py", "--version", "1.2.3", "install", "thing"),
+        _ran("sleep", "30m"),
+        _ran("scangate-local", "install", "pkg:npm/thing@1.2.3"),
+        _ran("npm", "init", "--force"),
+        _ran("/usr/bin/node", "/usr/local/bin/npm", "install", "thing@1.2.3"),
+        _ran("/usr/bin/python3", "-m", "pip", "install", "--pre", "thing==1.2.3"),
+        _ran("sh", "-c", "node-gyp rebuild"),
+        _ran("sh", "-c", "prebuild-install || node-gyp rebuild --release"),
+        _ran("make", "BUILDTYPE=Release", "-C", "build"),
+        _ran("git", "config", "--get", "user.name"),
+        _ran("uname", "-rs"),
+        _ran("lsb_release", "-a"),
+        _ran("rustc", "--version"),
+        _ran("rm", "-rf", "build/temp"),
+    )
+    files = (
+        _touched("/root/.npmrc"),
+        _touched("/root/.netrc"),
+        _touched("/root/.npm/_cacache/tmp/0a1b2c3d", write=True, delete=True),
+        _touched("/root/.config/configstore/update-notifier-npm.json"),
+        _touched("/root/.config/pip/pip.conf"),
+        _touched("/app/node_modules/.thing-Xy12AbCd/package.json", write=True, delete=True),
+        _touched("/tmp/pip-build-env-ab12_xyz/site/sitecustomize.py", write=True, delete=True),
+        _touched("/tmp/pip-unpack-ab12_xyz/thing-1.2.3.tar.gz", write=True, delete=True),
+        _touched("/usr/local/bin/thing", write=True),
+        _touched("/etc/passwd"),
+        _touched("/proc/self/environ"),
+    )
+    hosts = tuple(HostContacted(phase=Phase.INSTALL, host=host, via=("dns", "socket")) for host in ALL_PUBLIC_HOSTS)
+    sockets = (
+        SocketOpened(phase=Phase.INSTALL, address="198.18.0.1", port=443, network=Network.PUBLIC, hostnames=("x",)),
+        SocketOpened(phase=Phase.INSTALL, address="8.8.8.8", port=53, network=Network.PUBLIC),
+        SocketOpened(phase=Phase.INSTALL, address="::1", port=0, network=Network.LOOPBACK),
+    )
+    for ecosystem in (Ecosystem.NPM, Ecosystem.PYPI):
+        subject = Subject(
+            key="thing",
+            ecosystem=ecosystem,
+            name="thing",
+            version="1.2.3",
+            purl=None,
+            dependencies=(),
+            results=(Analysed(engine=Engine.DYNAMIC_ANALYSIS, observations=(*commands, *files, *hosts, *sockets)),),
+        )
+        (verdict,) = _decide(subject).subjects
+        assert (verdict.findings, verdict.status) == ((), Status.PASSED)
 
 
 def test_no_dependency_scope_lowers_a_finding() -> None:

@@ -224,6 +224,13 @@ def test_odd_names_survive(host: str) -> None:
     assert found.host == host.lower()
 
 
+def test_a_name_longer_than_any_name_is_malformed() -> None:
+    assert of(HostContacted, analysed(document(install=phase(DNS=_queries("a" * 1024))), THING))
+    shortfall = refused(document(install=phase(DNS=_queries("a" * 1025))), THING)
+    assert shortfall.code is OutcomeCode.REPORT_INVALID
+    assert len(shortfall.detail) < 400
+
+
 def test_lone_surrogates_become_text_that_can_be_encoded() -> None:
     install = phase(
         DNS=_queries("a\ud800.example"), Commands=[{"Command": ["\udfff"]}], Files=[_file("/\ud83d")], Stdout="\udc80"
