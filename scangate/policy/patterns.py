@@ -32,11 +32,13 @@ def trouble(pattern: str) -> str | None:
     if len(pattern) > LONGEST_PATTERN:
         return f"longer than {LONGEST_PATTERN} characters"
     try:
-        re2.compile(filled(pattern, Ecosystem.NPM, "name", "1.0.0"), _options(_PATTERN_MEMORY))
+        compiled = re2.compile(filled(pattern, Ecosystem.NPM, "name", "1.0.0"), _options(_PATTERN_MEMORY))
     except re2.error as exc:
         said = exc.args[0] if exc.args else ""
         return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-    return None
+    # An "a|" left over, or ".*": as an excuse it would excuse everything.
+    everything = compiled.search(b"") and compiled.search(b"\x01 \x02")
+    return "it is found in every text" if everything else None
 
 
 def has_placeholder(pattern: str) -> bool:

@@ -175,10 +175,8 @@ class Reader:
     def _depending(self, key: Scalar, depends: Depends, on: Node | None) -> Shape | None:
         chosen = on.text if isinstance(on, Scalar) else ""
         shape = depends.shapes.get(chosen)
-        hint = f"It goes with `{depends.on}`: {', '.join(depends.shapes)}."
-        if on is None:
-            self.problems.add(key.place, f"{key.text!r} needs {depends.on!r}", hint)
-        elif shape is None and chosen in depends.words:
+        if shape is None and chosen in depends.words:  # else what is wrong with `on` is said there
+            hint = f"It goes with `{depends.on}`: {', '.join(depends.shapes)}."
             self.problems.add(key.place, f"{key.text!r} has no meaning with `{depends.on}: {chosen}`", hint)
         return shape
 
