@@ -1,15 +1,14 @@
 """How far the analyses are, on stderr: a live line on a terminal, lines in a log, nothing where quiet is asked for."""
 
 import contextlib
-from typing import TYPE_CHECKING, Self, TextIO
+import os
+from typing import Self, TextIO
 
 from scangate.cli.context import Context
 from scangate.service.progress import Progress, line_due
 
-if TYPE_CHECKING:
-    from rich.live import Live
-
 _REDRAWS_APART = 0.1
+_ERASE = "\r\x1b[K"
 
 
 class ProgressReporter:
@@ -20,7 +19,7 @@ class ProgressReporter:
         if quiet:
             return ProgressReporter()
         if context.stderr.isatty() and not context.environ.get("CI") and context.environ.get("TERM") != "dumb":
-            return _LiveLine(context.stderr, colour=context.colour(context.stderr))
+            return _LiveLine(context.stderr)
         return _LogLines(context.stderr)
 
     def show(self, progress: Progress) -> None:
@@ -49,35 +48,32 @@ class _LogLines(ProgressReporter):
 
 
 class _LiveLine(ProgressReporter):
-    def __init__(self, stream: TextIO, *, colour: bool) -> None:
+    """One line, redrawn in place. The cursor waits at its start, so that whatever else is said replaces it."""
+
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._colour = colour
-        self._live: Live | None = None
-        self._drawn_at = 0.0
+        self._drawn: Progress | None = None
 
     def show(self, progress: Progress) -> None:
-        if self._live is not None and progress.elapsed - self._drawn_at < _REDRAWS_APART and not progress.finished:
-            return
-        self._drawn_at = progress.elapsed
-        with contextlib.suppress(OSError, ValueError):
-            self._started().update(describe(progress), refresh=True)
+        if self._drawn is None or progress.finished or progress.elapsed - self._drawn.elapsed >= _REDRAWS_APART:
+            self._drawn = progress
+            self._write(f"{_ERASE}{describe(progress)[: _columns(self._stream) - 1]}\r")
 
     def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._live.stop()
+        if self._drawn is not None:
+            self._write(_ERASE)
 
-    def _started(self) -> "Live":
-        if self._live is None:
-            from rich.console import Console
-            from rich.live import Live
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
 
-            console = Console(file=self._stream, no_color=not self._colour, highlight=self._colour)
-            self._live = Live(
-                console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._live.start()
-        return self._live
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def describe(progress: Progress) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import TypeVar
 
@@ -86,6 +86,8 @@ class SimulatedTask:
             return self.outcome
         return "queued" if now < (self.created + self.ends) / 2 else "processing"
 
+
+_parse = lru_cache(purls.parse)
 
 Trouble = Callable[[str, object], None]
 COUNTED = frozenset({"submit", "upload", "submit_archive", "list"})
@@ -198,7 +200,7 @@ class SimulatedService:
     def _existing(self, request: AnalysisRequest) -> SimulatedTask | None:
         for task in self.tasks_by_id.values():
             mixed = request.archive is not None or task.content is not None
-            same = purls.same(task.purl, request.purl) and task.engine == request.engine
+            same = _parse(task.purl) == _parse(request.purl) and task.engine == request.engine
             if same and task.outcome == "completed" and (self.merges_archives or not mixed):
                 return task
         return None

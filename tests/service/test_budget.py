@@ -22,8 +22,11 @@ def no_warning(text: str) -> None:
     raise AssertionError(text)
 
 
-def shared(directory: Path, rate: Rate = Rate(3, 3600.0), **options: Callable[[str], None]) -> SharedBudget:
-    return SharedBudget(rate, directory, account="a", warn=options.get("warn", no_warning))
+THREE = Rate(3, 3600.0)
+
+
+def shared(directory: Path, rate: Rate = THREE, *, warn: Callable[[str], None] = no_warning) -> SharedBudget:
+    return SharedBudget(rate, directory, account="a", warn=warn)
 
 
 @pytest.fixture(params=["process", "shared"])

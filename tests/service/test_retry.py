@@ -54,10 +54,13 @@ def breaker(**options: float) -> Breaker:
 
 
 async def fail(way: Breaker, error: Exception, *, after: float = 0.0) -> None:
-    with pytest.raises(type(error)):
+    async def request() -> None:
         async with way.passage():
             await asyncio.sleep(after)
             raise error
+
+    with pytest.raises(type(error)):
+        await request()
 
 
 async def succeed(way: Breaker, *, after: float = 0.0) -> float:

@@ -1,5 +1,6 @@
 """Rate limits, outages, lost answers: what is waited for, what is tried again, and when it is enough."""
 
+import multiprocessing
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -280,6 +281,27 @@ def test_two_runs_share_one_budget(tmp_path: Path) -> None:
     assert codes(answers) == [None] * (100 - spent) + [OutcomeCode.OVER_BUDGET] * (70 - (100 - spent))
     assert first.service.counted() + second.service.counted() == 100
     assert warnings == []
+
+
+def _run_beside(directory: Path, results: "multiprocessing.Queue[tuple[int, int]]") -> None:
+    world = World()
+    budget = SharedBudget(Rate(100, 3600.0), directory, account="a key", warn=print)
+    answers = world.analyse(packages(70), budget=budget)
+    results.put((world.service.counted(), codes(answers).count(OutcomeCode.OVER_BUDGET)))
+
+
+def test_two_processes_at_the_same_time_share_one_budget(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    results: multiprocessing.Queue[tuple[int, int]] = context.Queue()
+    processes = [context.Process(target=_run_beside, args=(tmp_path, results)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    counted, refused = zip(*(results.get(timeout=60) for _ in processes), strict=True)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert sum(counted) == 100
+    assert sum(refused) >= 40
 
 
 def test_a_detail_says_why() -> None:
