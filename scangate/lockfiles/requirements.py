@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from scangate import purls
+from scangate.errors import PurlError
 from scangate.files import Files
 from scangate.lockfiles import integrity
 from scangate.lockfiles.requirements_entries import Link
@@ -156,7 +157,7 @@ def _dependency(entry: _Entry, places: Places) -> Dependency:
     return replace(
         base,
         kind=place.kind if entry.version is not None or place.confused_with else Kind.UNPINNED,
-        purl=purls.pypi(entry.name, entry.version) if entry.version and place.kind is Kind.REGISTRY else None,
+        purl=_purl(entry.name, entry.version, line) if entry.version and place.kind is Kind.REGISTRY else None,
         registry=place.host,
         source=None if entry.version else without_credentials(entry.statement.text),
         facts=_confusion(entry.name, place, line),
@@ -188,12 +189,20 @@ def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries)
         base,
         version=link.version,
         kind=kind,
-        purl=purls.pypi(entry.name, link.version) if kind is Kind.REGISTRY and link.version else None,
+        purl=_purl(entry.name, link.version, line) if kind is Kind.REGISTRY and link.version else None,
         registry=host,
         source=without_credentials(link.url),
         integrity=integrity.from_hex(" ".join((*entry.hashes, link.digest))),
         facts=(*facts, *_confusion(entry.name, place, line)),
     )
+
+
+def _purl(name: str, version: str, line: LogicalLine) -> str:
+    try:
+        return purls.pypi(name, version)
+    except PurlError as exc:
+        hint = "Write a version as PEP 440 has it."
+        raise line.error(f"{shown(f'{name}=={version}')} cannot be written as a package URL", hint) from exc
 
 
 def _plain_http(url: str, line: LogicalLine) -> LockFact:

@@ -72,10 +72,10 @@ class Requirement:
 
 def parse(text: str, line: LogicalLine) -> Requirement:
     """Read a requirement as written on a line without "-e". Raises LockfileError."""
+    _bound(text, line)
     plain = _PLAIN.match(text)
     if plain is not None:
         return Requirement(name=normalise_pypi_name(plain[1]), version=plain[2])
-    _bound(text, line)
     is_url = _is_url(text)
     head, _, marker = text.partition("; " if is_url else ";")
     head, marker = head.strip(), _marker(marker.strip(), line)
@@ -209,7 +209,7 @@ def is_archive(path: str) -> bool:
 def _is_path(text: str) -> bool:
     """What pip takes as a path. It also looks on the disk; we take prose with a slash in it as no path instead."""
     if text.startswith((".", "/")) or is_archive(text):
-        return "://" not in text
+        return True
     return "/" in text and "://" not in text and not any(map(str.isspace, text))
 
 

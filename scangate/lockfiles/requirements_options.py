@@ -11,8 +11,7 @@ from scangate.lockfiles.requirements_lines import LogicalLine
 if TYPE_CHECKING:
     from optparse import OptionParser
 
-_ONLY_HASHES = re.compile(r"(?:--hash[= ]\w\S*(?: +|\Z))+\Z")
-_SHELL = frozenset("'\"\\")
+_ONLY_HASHES = re.compile(r"""(?:--hash[= ]\w[^\s'"\\]*(?: +|\Z))+\Z""")  # nothing that a shell's rules would change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def split(line: LogicalLine) -> tuple[str, Options]:
     if at == 0 and not text.startswith("-"):
         return text, NO_OPTIONS
     head, rest = text[:at].rstrip(" "), text[at:]
-    if _ONLY_HASHES.match(rest) and _SHELL.isdisjoint(rest):
+    if _ONLY_HASHES.match(rest):
         return head, Options(hash=tuple(word.removeprefix("--hash=") for word in rest.split(" ") if _is_value(word)))
     return head, _parse(rest, line)
 

@@ -55,14 +55,14 @@ class PlacesReader:
     no_index: bool = False
 
     def apply(self, options: Options, line: LogicalLine) -> None:
-        """pip: "--no-index" stays; "--index-url" drops the extra ones that stand before it."""
+        """pip: "--no-index" stays; "--index-url" drops the extra ones before it; one "--find-links" a line."""
         if options.no_index:
             self.no_index, self.indexes = True, []
         if options.index_url and not self.no_index:
             self.indexes = [Place(option="--index-url", url=options.index_url, line=line)]
         if not self.no_index:
             self.indexes += [Place(option="--extra-index-url", url=url, line=line) for url in options.extra_index_url]
-        self.find_links += [Place(option="--find-links", url=url, line=line) for url in options.find_links]
+        self.find_links += [Place(option="--find-links", url=url, line=line) for url in options.find_links[:1]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,10 @@ class Places:
     def of(self, name: str) -> PlacedAt:
         """Decide for one normalised name."""
         owner = self.registries.owner(name)
+        if owner is None:
+            return self._untied
         hosts = [place.host for place in self.all if not place.is_local]
-        if owner is None or not hosts:
+        if not hosts:
             return self._untied
         host = owner.host if owner.host in hosts else hosts[0]
         origin = self.registries.origin(Ecosystem.PYPI, name, host, configured=True)

@@ -19,6 +19,7 @@ MAX_DEPTH = 50
 MAX_STATEMENTS = 200_000
 
 _STRONG_HASHES = ("sha256", "sha384", "sha512")  # pip refuses all others
+_FIRST_ONLY = ("requirement", "constraint", "editable", "find_links")  # of a line, pip uses one
 _URL = re.compile(r"(?:https?|file|ftp):", re.IGNORECASE)
 
 
@@ -162,7 +163,7 @@ class _Walk:
 
     def _passed_over(self, options: Options, line: LogicalLine, *used: str) -> None:
         """pip drops what does not fit the line, without a word; a reader of the file takes it for granted."""
-        if options is NO_OPTIONS:
+        if options == Options(hash=options.hash) and (not options.hash or "hash" in used):
             return
         words = [shown(word) for word in options.leftover]
         for option in fields(Options):
@@ -172,7 +173,7 @@ class _Walk:
                 continue
             if option.name not in used:
                 words.append(word)
-            elif option.name in ("requirement", "constraint", "editable") and len(value) > 1:
+            elif option.name in _FIRST_ONLY and len(value) > 1:
                 words.append(f"the second {word}")
         if words:
             detail = f"{line.path}:{line.number}: pip passes over {', '.join(words)} on this line."
