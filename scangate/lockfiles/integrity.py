@@ -16,9 +16,9 @@ _HEX = re.compile(r"[0-9a-f]+\Z")
 def from_sri(text: str) -> tuple[str, ...]:
     """Subresource integrity (W3C SRI; npm's `integrity`): "sha512-BASE64?option sha1-BASE64", by spaces."""
     parts = text.split()
-    if len(parts) > 1:
+    if len(parts) != 1:
         return _sorted(map(_from_base64, parts))
-    digest = _from_base64(parts[0]) if parts else None
+    digest = _from_base64(parts[0])
     return () if digest is None else (digest,)
 
 
@@ -29,9 +29,10 @@ def from_hex(text: str) -> tuple[str, ...]:
 
 def _from_base64(part: str) -> str | None:
     algorithm, _, encoded = part.partition("-")
-    algorithm = algorithm.lower()
+    if "?" in encoded:
+        encoded = encoded.partition("?")[0]
     try:
-        digest = binascii.a2b_base64(encoded.partition("?")[0], strict_mode=True).hex()
+        digest = binascii.a2b_base64(encoded, strict_mode=True).hex()
     except ValueError:
         return None
     return f"{algorithm}:{digest}" if len(digest) == HEX_LENGTH.get(algorithm) else None

@@ -21,7 +21,7 @@ Shape = Mapping[str, "Shape"]
 """Which members of an object are walked in turn: key → their shape; "*" stands for every other key."""
 
 _MEMBER = re.compile(r'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"[ \t\n\r]*:[ \t\n\r]*')
-_SEPARATOR = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
+_NEXT_MEMBER = re.compile(r"[ \t\n\r]*,[ \t\n\r]*" + _MEMBER.pattern)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 _CONFLICT = re.compile(r"^(?:<<<<<<<|=======|>>>>>>>)", re.MULTILINE)
@@ -79,7 +79,7 @@ class _Reader:
         self.path = path
         self.counted = 0
         self.line = 1
-        self.value = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
+        self.decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
 
     def document(self, shape: Shape) -> Object:
         start = self._skip(0)
@@ -95,39 +95,44 @@ class _Reader:
         """The object that starts at `start` with "{", and the position behind its "}"."""
         if depth > MAX_DEPTH:
             raise self._error(start, f"nested deeper than {MAX_DEPTH} levels")
-        text, match_member, match_separator = self.text, _MEMBER.match, _SEPARATOR.match
-        every = shape.get("*")
+        text, count, next_member = self.text, self.text.count, _NEXT_MEMBER.match
         found = Object()
-        lines = found.lines
+        lines, every = found.lines, shape.get("*")
         position = self._skip(start + 1)
         if text.startswith("}", position):
             return found, position + 1
-        while True:
-            member = match_member(text, position)
-            if member is None:
-                raise self._error(position, "a key in double quotes, with a colon, is missing here")
-            key = member[1]
+        member = _MEMBER.match(text, position)
+        while member is not None:
+            key_at, end = member.span(1)
+            key = text[key_at:end]
             if "\\" in key:
-                key = str(self._leaf(position)[0])
+                key = str(self._leaf(key_at - 1)[0])
             if key in lines:
-                raise self._duplicate(position, key)
-            lines[key] = self._line_at(position)
+                raise self._duplicate(key_at, key)
+            self.line += count("\n", self.counted, key_at)
+            self.counted = key_at
+            lines[key] = self.line
             inner = shape.get(key, every)
-            end = member.end()
-            if inner and text.startswith("{", end):
-                found[key], end = self._object(end, inner, depth + 1)
+            position = member.end()
+            if inner and text.startswith("{", position):
+                found[key], position = self._object(position, inner, depth + 1)
             else:
-                found[key], end = self._leaf(end)
-            separator = match_separator(text, end)
-            if separator is None:
-                raise self._error(end, 'a "," or "}" is missing here')
-            if separator[1] == "}":
-                return found, separator.start(1) + 1
-            position = separator.end()
+                found[key], position = self._leaf(position)
+            member = next_member(text, position)
+        end = self._skip(position)
+        if not text.startswith("}", end):
+            raise self._misplaced(end)
+        return found, end + 1
+
+    def _misplaced(self, position: int) -> LockfileError:
+        """What stands at `position` instead of a member, or of what follows one."""
+        if not self.text.startswith(",", position):
+            return self._error(position, 'a key in double quotes, a "," or a "}" is missing here')
+        return self._error(self._skip(position + 1), "a key in double quotes, with a colon, is missing here")
 
     def _leaf(self, start: int) -> tuple[object, int]:
         try:
-            return self.value(self.text, start)
+            return self.decode(self.text, start)
         except json.JSONDecodeError as exc:
             raise self._error(exc.pos, exc.msg[0].lower() + exc.msg[1:]) from exc
         except _DuplicateKeyError as exc:
@@ -142,11 +147,6 @@ class _Reader:
         space = _SPACE.match(self.text, position)
         assert space is not None
         return space.end()
-
-    def _line_at(self, position: int) -> int:
-        self.line += self.text.count("\n", self.counted, position)
-        self.counted = position
-        return self.line
 
     def _not_an_object(self, start: int) -> LockfileError:
         if start == len(self.text):

@@ -19,6 +19,7 @@ from scangate.registries import Registries
 NAME = "npm-package-lock"
 
 _VERSIONS = (1, 2, 3)
+_NPM, _REGISTRY = Ecosystem.NPM, Kind.REGISTRY  # looking up an enum's member costs as much as a call
 _HINT = "Make the lockfile anew with npm."
 
 
@@ -67,13 +68,14 @@ def _manifest(folder: str, files: Files) -> jsonlines.Object | None:
 
 def _dependencies(tree: Tree, path: str, config: npmrc.Npmrc, registries: Registries) -> tuple[Dependency, ...]:
     entries = tree.entries
-    sources = Sources(config, registries, {entry.location: entry for entry in entries})
-    found = _tied([(entry, sources.of(entry)) for entry in entries])
-    labels = [_label(entry, source) for entry, source in found]
+    at = {entry.location: entry for entry in entries}
+    sources = _tied(entries, list(map(Sources(config, registries, at).of, entries)))
+    labels = list(map(_label, entries, sources))
     scopes = _scopes(entries, labels)
+    traces = npm_graph.trace(tree, labels, at)
     return tuple(
         _dependency(entry, source, scopes[label], trace, path)
-        for (entry, source), label, trace in zip(found, labels, npm_graph.trace(tree, labels), strict=True)
+        for entry, source, label, trace in zip(entries, sources, labels, traces, strict=True)
         if not entry.own
     )
 
@@ -92,18 +94,19 @@ def _scopes(entries: list[Entry], labels: list[str]) -> dict[str, Scope]:
     return scopes
 
 
-def _tied(found: list[tuple[Entry, Source]]) -> list[tuple[Entry, Source]]:
+def _tied(entries: list[Entry], sources: list[Source]) -> list[Source]:
     """A name that one entry takes from a private registry, and another one from elsewhere, is confused there."""
+    private = Kind.PRIVATE_REGISTRY
     owners = {
         entry.name: source.host
-        for entry, source in found
-        if source.kind is Kind.PRIVATE_REGISTRY and source.host and not _is_confused(source)
+        for entry, source in zip(entries, sources, strict=True)
+        if source.kind is private and source.host and not _is_confused(source)
     }
     if not owners:
-        return found
+        return sources
     return [
-        (entry, _confused(entry, source, owner) if (owner := owners.get(entry.name)) else source)
-        for entry, source in found
+        _confused(entry, source, owner) if (owner := owners.get(entry.name)) else source
+        for entry, source in zip(entries, sources, strict=True)
     ]
 
 
@@ -121,16 +124,17 @@ def _confused(entry: Entry, source: Source, owner: str) -> Source:
 
 
 def _dependency(entry: Entry, source: Source, scope: Scope, trace: npm_graph.Trace, path: str) -> Dependency:
+    name, kind, digest = entry.name, source.kind, entry.integrity
     version = entry.version or source.version
     return Dependency(
-        ecosystem=Ecosystem.NPM,
-        name=entry.name,
+        ecosystem=_NPM,
+        name=name,
         version=version,
-        kind=source.kind,
-        purl=purls.npm(entry.name, version) if source.kind is Kind.REGISTRY and version is not None else None,
+        kind=kind,
+        purl=purls.npm(name, version) if kind is _REGISTRY and version is not None else None,
         registry=source.host,
         source=source.text or entry.spec,
-        integrity=() if entry.integrity is None else integrity.from_sri(entry.integrity),
+        integrity=integrity.from_sri(digest) if digest is not None else (),
         scope=scope,
         relation=trace[0],
         path=trace[1],

@@ -22,6 +22,7 @@ NODE_MODULES = "node_modules/"
 _NAME = re.compile(r"(?:@[A-Za-z0-9~!'()*_-][A-Za-z0-9~!'()*._-]*/)?[A-Za-z0-9~!'()*_-][A-Za-z0-9~!'()*._-]*\Z")
 _EXACT = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*\Z")
 _HINT = "Make the lockfile anew with npm; if npm made this one, report it to scangate."
+_PROD = Scope.PROD
 _MANIFEST_KEYS = ("dependencies", "optionalDependencies", "peerDependencies")
 
 Needs = tuple[Mapping[str, object], ...]
@@ -116,7 +117,7 @@ def _scope(members: Mapping[str, object]) -> Scope:
         return Scope.DEV
     if "optional" in members and _flag(members, "optional"):
         return Scope.OPTIONAL
-    return Scope.OPTIONAL if "devOptional" in members and _flag(members, "devOptional") else Scope.PROD
+    return Scope.OPTIONAL if "devOptional" in members and _flag(members, "devOptional") else _PROD
 
 
 def _checked(name: str) -> str:
@@ -137,6 +138,7 @@ def from_packages(packages: Object, path: str, manifest: Object | None = None) -
             add(_package(location, lines[location], _object(members)))
         except _BadEntryError as exc:
             raise exc.at(path, location, lines[location]) from exc
+    _complete_links(tree)
     _mark_workspaces(tree, packages, path)
     return tree
 
@@ -146,22 +148,16 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     spec = _text(members, "resolved")
     if not folder:
         return _directory(location, line, members, spec)
-    _checked(folder)
-    entry = Entry(
-        location,
-        place,
-        folder,
-        _checked(_text(members, "name") or folder) if "name" in members else folder,
-        line,
-        _text(members, "version"),
-        spec,
-        _text(members, "integrity"),
-        _scope(members),
-        _needs(members, _MANIFEST_KEYS),
-        "inBundle" in members and _flag(members, "inBundle"),
-    )
+    name = _checked(folder)
+    if "name" in members:
+        name = _checked(_text(members, "name") or folder)
+    needs = _needs(members, _MANIFEST_KEYS)
     if "peerDependenciesMeta" in members:
-        entry.needs = _without_optional_peers(members, entry.needs)
+        needs = _without_optional_peers(members, needs)
+    version, integrity = _text(members, "version"), _text(members, "integrity")
+    entry = Entry(location, place, folder, name, line, version, spec, integrity, _scope(members), needs)
+    if "inBundle" in members:
+        entry.bundled = _flag(members, "inBundle")
     if "link" in members and _flag(members, "link"):
         if spec is None:
             raise _BadEntryError("is a link without a target")
@@ -197,6 +193,17 @@ def _without_optional_peers(members: Mapping[str, object], needs: Needs) -> Need
         {name: wanted for name, wanted in names.items() if name not in optional} if names is peers else names
         for names in needs
     )
+
+
+def _complete_links(tree: Tree) -> None:
+    """A link says no more than where it leads: its name, version and scope stand there."""
+    links = [entry for entry in tree.entries if entry.target is not None]
+    directories = {entry.location: entry for entry in tree.entries if not entry.folder} if links else {}
+    for link in links:
+        target = directories.get(link.target or "")
+        if target is not None:
+            link.name = target.name if is_name(target.name) else link.name
+            link.version, link.scope = target.version, target.scope
 
 
 def _mark_workspaces(tree: Tree, packages: Object, path: str) -> None:

@@ -1,7 +1,7 @@
 """Who needs whom in a tree of node_modules: relation, and one shortest path to every entry."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scangate.lockfiles.npm_entries import Entry, Tree, holder
 from scangate.models import Relation
@@ -18,59 +18,59 @@ class _Places:
     """node's own resolution: the nearest node_modules upward that has the name."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
-        self.index = {entry.location: i for i, entry in enumerate(entries)}
         self.children: dict[str, _Children] = {}
+        self._visible: dict[str, tuple[_Children, ...]] = {}
+        children = self.children
         for i, entry in enumerate(entries):
             if entry.folder:
-                self.children.setdefault(entry.place, {})[entry.folder] = i
-        self._visible: dict[str, tuple[_Children, ...]] = {}
+                if entry.place not in children:
+                    children[entry.place] = {}
+                children[entry.place][entry.folder] = i
 
-    def visible(self, entry: Entry) -> tuple[_Children, ...]:
-        """The node_modules that the entry's modules see, nearest first."""
-        own = self.children.get(entry.location)
-        above = self._above(entry.place if entry.folder else entry.place.rpartition("/")[0])
-        return above if own is None or not entry.location else (own, *above)
-
-    def _above(self, place: str) -> tuple[_Children, ...]:
+    def visible(self, place: str) -> tuple[_Children, ...]:
+        """The node_modules that a module at `place` sees, nearest first."""
         known = self._visible.get(place)
         if known is None:
-            own = self.children.get(place)
             outer, folder = holder(place)
             if not folder:
                 outer = place.rpartition("/")[0]
             # What lies outside the project does not see the project's node_modules.
-            above = self._above(outer) if place not in ("", "..") else ()
-            known = self._visible[place] = above if own is None else (own, *above)
+            known = self.visible(outer) if place not in ("", "..") else ()
+            if place in self.children:
+                known = (self.children[place], *known)
+            self._visible[place] = known
         return known
 
 
-def trace(tree: Tree, labels: Sequence[str]) -> list[Trace]:
-    """Relation and path of each of the tree's entries; `labels` are their "name@version", as paths show them."""
+def trace(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -> list[Trace]:
+    """Relation and path of each of the tree's entries; `labels` are their "name@version", as paths show them.
+
+    Breadth first from all direct dependencies at once, in the file's order: so each path is a shortest one.
+    """
     entries = tree.entries
     places = _Places(entries)
-    found = [_UNKNOWN] * len(entries)
+    found = [_UNKNOWN if entry.own else None for entry in entries]
     queue: deque[int] = deque()
 
     def reach(needy: Entry, relation: Relation, path: tuple[str, ...]) -> None:
-        visible = places.visible(needy)
+        # Without modules of its own, a package sees what its neighbours see.
+        visible = places.visible(needy.location if needy.location in places.children else needy.place)
         for names in needy.needs:
             for name in names:
                 for children in visible:
-                    i = children.get(name)
-                    if i is not None:
-                        if found[i] is _UNKNOWN and not entries[i].own:
+                    if name in children:
+                        i = children[name]
+                        if found[i] is None:
                             found[i] = (relation, (*path, labels[i]))
                             queue.append(i)
                         break
 
     for root in tree.roots:
-        reach(entries[places.index[root]], Relation.DIRECT, ())
+        reach(at[root], Relation.DIRECT, ())
+    transitive = Relation.TRANSITIVE
     while queue:
         i = queue.popleft()
-        entry = entries[i]
-        if entry.target is not None:
-            target = places.index.get(entry.target)
-            entry = entry if target is None else entries[target]
+        entry = entries[i] if entries[i].target is None else at.get(entries[i].target or "", entries[i])
         if entry.needs:
-            reach(entry, Relation.TRANSITIVE, found[i][1])
-    return found
+            reach(entry, transitive, (found[i] or _UNKNOWN)[1])
+    return [one or _UNKNOWN for one in found]

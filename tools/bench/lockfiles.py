@@ -41,7 +41,7 @@ def package_lock(entries: int = ENTRIES, seed: int = 7) -> bytes:
         f"@scope{i % 97}/package-{i}" if i % 6 == 0 else f"package-{i}-of-some-length" for i in range(entries * 4 // 5)
     ]
     packages: dict[str, object] = {
-        "": {"name": "bench", "version": "1.0.0", "dependencies": {name: "^1.0.0" for name in names[:200]}}
+        "": {"name": "bench", "version": "1.0.0", "dependencies": dict.fromkeys(names[:200], "^1.0.0")}
     }
     top = {name: f"node_modules/{name}" for name in names}
     for name in names:
