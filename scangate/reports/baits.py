@@ -24,6 +24,8 @@ _MIN_VALUE_CHARACTERS = 16
 """Shorter values turn up by chance."""
 _WINDOW = 12
 """So many characters in a row of a value in host names are proof: a value may be split over several look-ups."""
+_BLOCK = _WINDOW // 2
+"""Every window holds a whole block, wherever blocks of a host name begin."""
 _CONTEXT_CHARACTERS = 40
 _MASK = "*****"
 
@@ -52,6 +54,11 @@ class Baits:
             for folded in [needle.text.lower()]
             for start in range(len(folded) - _WINDOW + 1)
         }
+        self._blocks = {
+            window[start : start + _BLOCK] for window in self._windows for start in range(_WINDOW - _BLOCK + 1)
+        }
+        written = sorted({needle.text for needle in self._needles}, key=len, reverse=True)
+        self._mask = re.compile("|".join(map(re.escape, written)), re.IGNORECASE)
 
     def in_texts(self, phase: Phase, where: str, texts: Iterable[str]) -> Iterator[BaitSeen]:
         """Each bait that stands whole in a text, once per text and encoding."""
@@ -74,10 +81,11 @@ class Baits:
 
     def in_host(self, phase: Phase, host: str) -> Iterator[BaitSeen]:
         """Each bait of which a part stands in a host name, its labels read as one text (names have no case)."""
-        if not self._windows or len(host) < _WINDOW:
+        joined = host.replace(".", "")
+        blocks = (joined[start : start + _BLOCK] for start in range(0, len(joined) - _BLOCK + 1, _BLOCK))
+        if self._blocks.isdisjoint(blocks):
             return
         places = [index for index, character in enumerate(host) if character != "."]
-        joined = "".join(host[index] for index in places)
         shown, found = list(host), {}
         for start in range(len(joined) - _WINDOW + 1):
             needle = self._windows.get(joined[start : start + _WINDOW])
@@ -92,10 +100,7 @@ class Baits:
     def _context(self, text: str, at: int, length: int) -> str:
         """What stands around a value, with this and every other planted value masked."""
         start, end = max(0, at - 2 * _CONTEXT_CHARACTERS), at + length + 2 * _CONTEXT_CHARACTERS
-        before, after = text[start:at], text[at + length : end]
-        for needle in self._needles:
-            pattern = re.compile(re.escape(needle.text), re.IGNORECASE)
-            before, after = pattern.sub(_MASK, before), pattern.sub(_MASK, after)
+        before, after = self._mask.sub(_MASK, text[start:at]), self._mask.sub(_MASK, text[at + length : end])
         return f"{before[-_CONTEXT_CHARACTERS:]}{_MASK}{after[:_CONTEXT_CHARACTERS]}"
 
 
