@@ -141,8 +141,9 @@ def error_text(body: bytes, mask: Mask) -> str:
     document = _json(body)
     if not isinstance(document, dict):
         return ""
-    texts = (document.get("error"), document.get("message"))
-    return ": ".join(one_line(text, mask) for text in texts if isinstance(text, str) and text.strip())
+    texts = [text for name in ("error", "message") if isinstance(text := document.get(name), str)]
+    lines = dict.fromkeys(one_line(text, mask).rstrip(".") for text in texts)
+    return ": ".join(line for line in lines if line)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

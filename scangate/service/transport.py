@@ -104,7 +104,9 @@ class Transport:
         try:
             return self._exchange(request)
         except _Oversize as exc:
-            failure: ServiceError = BadAnswer(f"{request.what}: the answer of {request.target.host} {exc}.")
+            failure: ServiceError = BadAnswer(
+                f"{request.what}: the answer of {request.target.host} {exc}.", "Tell the service's operator."
+            )
         except ForbiddenAddressError:
             failure = Refused(
                 f"{request.what}: {request.target.host} resolves to an address that is not allowed there.",

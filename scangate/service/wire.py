@@ -99,15 +99,14 @@ class _Bounded:
 
     response_class = _TimedResponse
     debuglevel = 0
-    sock: socket.socket | None
+    sock: Any
 
     def send(self, data: Any) -> None:
         exchange = EXCHANGE.get()
         if self.sock is None:
             self.connect()  # type: ignore[attr-defined]  # of the connection that this is mixed into
         exchange.sock = self.sock
-        if self.sock is not None:
-            self.sock.settimeout(exchange.patience(exchange.timeouts.read))
+        self.sock.settimeout(exchange.patience(exchange.timeouts.read))
         exchange.sent = True
         super().send(data)  # type: ignore[misc]  # likewise
 
@@ -138,14 +137,10 @@ def _connect(addresses: list[tuple[Any, ...]], exchange: Exchange, options: Any)
                 sock.setsockopt(*option)
             sock.settimeout(exchange.patience(exchange.timeouts.connect))
             sock.connect(address)
+            return sock
         except OSError as exc:
             sock.close()
             failure = exc
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
     raise failure
 
 
@@ -180,11 +175,7 @@ class _Discreet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info:  # the only such line shows headers that could not be parsed
             return False
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                re.sub(r"\?.*", "?…", value, flags=re.DOTALL) if isinstance(value, str) else value
-                for value in record.args
-            )
+        record.msg, record.args = re.sub(r"\?\S*", "?…", record.getMessage()), None
         return True
 
 

@@ -458,6 +458,12 @@ def test_what_the_server_says_is_shown(talk: Talk, status: int, document: dict[s
     assert str(document.get("message", "")) in caught.value.message
 
 
+def test_what_the_server_says_twice_is_shown_once(talk: Talk) -> None:
+    service, _ = talk(always(json_response(404, {"error": "No such task.", "message": "No such task."})))
+    with pytest.raises(Refused, match=r"^Asking for task 7: answered 404: No such task\.$"):
+        service.task(7)
+
+
 @pytest.mark.parametrize("body", [b"", b"<h1>no</h1>", b"[]", b'{"error": 5}', b"[" * 100_000, b'{"message": "  "}'])
 def test_an_error_without_a_readable_message_is_told_by_its_status(talk: Talk, body: bytes) -> None:
     service, _ = talk(always(response(400, body)))

@@ -480,11 +480,12 @@ def test_a_proxy_is_used_and_sees_no_key(trusted: Certificates, monkeypatch: pyt
         with service_at("https://api.example") as service:
             assert service.task(7).task_id == 7
             assert service.report("https://storage.example/r?sig=1")
-        assert proxy.asked == ["api.example:443", "storage.example:443"]
+            assert service.task(7).task_id == 7
+        assert proxy.asked == ["api.example:443", "storage.example:443", "api.example:443"]
         assert KEY.encode() not in proxy.seen
         assert b"sig=1" not in proxy.seen
         assert b"Proxy-Authorization: Basic" in proxy.seen
-        api, storage = server.received
+        api, storage, _ = server.received
         assert api.headers["authorization"] == f"Bearer {KEY}"
         assert "authorization" not in storage.headers
         assert not any("proxy-authorization" in request.headers for request in server.received)
