@@ -104,12 +104,12 @@ def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
     # All places in the pattern at once, so that no pattern can take exponential time.
     places = _behind_stars(pattern, {0})
     for part in parts:
+        if len(pattern) in places:
+            break
         stays = {place for place in places if pattern[place] == "**"}
         moves = {place + 1 for place in places - stays if fnmatchcase(part, pattern[place])}
         places = _behind_stars(pattern, stays | moves)
-        if len(pattern) in places:
-            return bool(pattern)
-    return False
+    return bool(pattern) and len(pattern) in places
 
 
 def _behind_stars(pattern: Sequence[str], places: set[int]) -> set[int]:

@@ -138,8 +138,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:
     clean = {key: value for key, value in environ.items() if not key.startswith("GIT_")}
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
+    absolute = [folder for folder in folders if os.path.isabs(folder)]  # noqa: PTH117 - a text, not a path to use
     return clean | {
-        "PATH": os.pathsep.join(folder for folder in folders if os.path.isabs(folder)),  # noqa: PTH117 - a text
+        # An empty PATH would mean the working directory.
+        "PATH": os.pathsep.join(absolute) or os.devnull,
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",

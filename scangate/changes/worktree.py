@@ -57,17 +57,26 @@ class WorkTree:
             )
         # The path is resolved: a link that appears now is a race. O_NONBLOCK: opening a FIFO must not wait.
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                what = "a folder" if stat.S_ISDIR(status.st_mode) else "not an ordinary file"
-                raise LockfileError(path, f"it is {what}.", "Name a lockfile, or remove what has its name.")
-            # A second bound on the read itself: the file may grow, and some report a size of 0.
-            content = b"" if status.st_size > MAX_LOCKFILE_BYTES else file.read(MAX_LOCKFILE_BYTES + 1)
-            if status.st_size > MAX_LOCKFILE_BYTES or len(content) > MAX_LOCKFILE_BYTES:
-                raise LockfileError(
-                    path,
-                    f"it is larger than {MAX_LOCKFILE_BYTES // 2**20} MiB.",
-                    "No known lockfile is that large: check what wrote it, or exclude it in scangate.yml.",
-                )
-            return content
+        try:
+            return _read_all(path, descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read_all(path: str, descriptor: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "not an ordinary file"
+        raise LockfileError(path, f"it is {what}.", "Name a lockfile, or remove what has its name.")
+    content = b""
+    if status.st_size <= MAX_LOCKFILE_BYTES:
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_LOCKFILE_BYTES + 1)
+    # The second bound is for a file that grows, or that reports no size.
+    if status.st_size > MAX_LOCKFILE_BYTES or len(content) > MAX_LOCKFILE_BYTES:
+        raise LockfileError(
+            path,
+            f"it is larger than {MAX_LOCKFILE_BYTES // 2**20} MiB.",
+            "No known lockfile is that large: check what wrote it, or exclude it in scangate.yml.",
+        )
+    return content
