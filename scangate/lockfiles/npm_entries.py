@@ -202,7 +202,7 @@ def _complete_links(tree: Tree) -> None:
     for link in links:
         target = directories.get(link.target or "")
         if target is not None:
-            link.name = target.name if is_name(target.name) else link.name
+            link.name = target.name if _NAME.match(target.name) else link.name
             link.version, link.scope = target.version, target.scope
 
 
