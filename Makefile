@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.scangate-ready
 
-.PHONY: help dev check test bench demo golden lock clean
+.PHONY: help dev check test bench demo docs golden lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ bench: dev ## speed, as ratios measured side by side in one run
 
 demo: dev ## the main job for real: an example project is checked and blocked
 	@$(BIN)/python tools/demo.py
+
+docs: dev ## rewrite the generated documents
+	$(BIN)/python -m tools.docs
 
 golden: dev ## rewrite the golden files of the renderers; read the diff before you commit it
 	$(BIN)/pytest -q tests/output --golden-update

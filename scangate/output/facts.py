@@ -71,8 +71,8 @@ def places(item: ItemVerdict) -> tuple[str, ...]:
 
 def way_in(dependencies: Iterable[Dependency]) -> str:
     """How a package came in: its shortest known path, "axios@1.14.1 → plain-crypto-js@4.2.1"."""
-    known = [d.path for d in dependencies if d.path]
-    return " → ".join(min(known, key=lambda path: (len(path), path))) if known else ""
+    known = sorted((d.path for d in dependencies if d.path), key=lambda path: (len(path), path))
+    return " → ".join(known[0]) if known else ""
 
 
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """`scangate check`, from real lockfiles through a real service over HTTP to verdict and exit code."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -325,3 +326,13 @@ def test_the_same_package_in_two_lockfiles_is_asked_for_once(scangate: Scangate,
     assert "one/package-lock.json" in result.out
     assert "two/package-lock.json" in result.out
     assert len(tasks(scangate, replay)) == 3
+
+
+def test_the_readme_s_picture_is_what_it_prints(scangate: Scangate, project: Path, replay: Replay) -> None:
+    example("axios-replica", project)
+
+    def still(text: str) -> str:
+        return re.sub(r"\d+ s\.", "N s.", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text))
+
+    shown = scangate("check", **replay.environ).out.rstrip()
+    assert still(shown) in still((ROOT / "README.md").read_text())
