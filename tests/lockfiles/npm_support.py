@@ -41,9 +41,9 @@ def url(name: str, version: str, base: str = PUBLIC) -> str:
     return f"{base}{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
 
 
-def entry(name: str, version: str, **members: object) -> dict[str, object]:
+def entry(name: str, version: str | None, **members: object) -> dict[str, object]:
     """An entry as npm writes it, of the public registry; members given as None are left out."""
-    written = {"version": version, "resolved": url(name, version), "integrity": DIGEST, **members}
+    written = {"version": version, "resolved": url(name, version or "0"), "integrity": DIGEST, **members}
     return {key: value for key, value in written.items() if value is not None}
 
 
