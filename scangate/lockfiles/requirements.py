@@ -35,6 +35,7 @@ _WORD_BREAKS = re.compile(r"[-_.]+")
 _SHAPE = re.compile(
     r"-[-A-Za-z]|[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\]\s*)?(\Z|[;@(]|[=<>!~]=|[<>])|[./]|[a-z+]+://\S+\Z|\S+\.(whl|zip|tar\.gz)\Z"
 )
+_SCP_USER = re.compile(r"(?<=\Agit\+)[^/@]*@")
 _SAMPLED_LINES = 200
 _SAMPLED_CHARACTERS = 100_000
 
@@ -134,8 +135,8 @@ class _Bindings:
 def _unnamed(link: Link | None) -> str:
     """A name for what has none before it is built: the last part of its path."""
     assert link is not None
-    path = without_credentials(link.url).partition("#")[0].rstrip("/")
-    return path.rpartition("/")[2] or path
+    path = _source(link.url).partition("#")[0].rstrip("/")
+    return path.rpartition("/")[2] or link.url
 
 
 def _dependency(entry: _Entry, places: Places) -> Dependency:
@@ -191,10 +192,15 @@ def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries)
         kind=kind,
         purl=_purl(entry.name, link.version, line) if kind is Kind.REGISTRY and link.version else None,
         registry=host,
-        source=without_credentials(link.url),
+        source=_source(link.url),
         integrity=integrity.from_hex(" ".join((*entry.hashes, link.digest))),
         facts=(*facts, *_confusion(entry.name, place, line)),
     )
+
+
+def _source(url: str) -> str:
+    """The URL without credentials, also where it is a repository in scp's form: "git+user@host:path"."""
+    return _SCP_USER.sub("", without_credentials(url), count=1)
 
 
 def _purl(name: str, version: str, line: LogicalLine) -> str:

@@ -93,6 +93,8 @@ def parse(text: str, line: LogicalLine) -> Requirement:
 def parse_editable(text: str, line: LogicalLine) -> Requirement:
     """Read what stands behind "-e": a directory, a version control URL or `name @ URL`. Raises LockfileError."""
     _bound(text, line)
+    if not text:
+        raise line.error("-e without anything", _HINT)
     if _NAMED_LINK.match(text):
         head, _, marker = text.partition(";")
         found = _named(head.strip(), _marker(marker.strip(), line), line)

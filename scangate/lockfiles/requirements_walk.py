@@ -55,12 +55,12 @@ def walk(path: str, files: Files) -> Run:
     if data is None:
         raise LockfileError(path, "there is no such file", "Check the path.")
     reader = _Walk(files=files)
-    reader.read(path, data, is_constraint=False, stack=(path,))
+    reader.read(path, data, is_constraint=False, stack=(posixpath.normpath(path),))
     return Run(
         statements=tuple(reader.statements),
         places=(*reader.places.indexes, *reader.places.find_links),
         facts=tuple(reader.facts),
-        included=frozenset(reader.included - {path}),
+        included=frozenset(reader.included),
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scangate.errors import LockfileError
-from scangate.lockfiles import requirements
+from scangate.lockfiles import requirements, requirements_walk
 from scangate.lockfiles.requirements_entries import MAX_REQUIREMENT_CHARACTERS
 from scangate.lockfiles.requirements_lines import MAX_LINE_CHARACTERS, logical_lines
 from scangate.lockfiles.requirements_via import MAX_PATH
@@ -101,9 +101,10 @@ def test_without_an_exact_version_nothing_is_guessed(text: str) -> None:
         ("hg+https://hg.example/b#egg=b", Kind.GIT, "b", "hg+https://hg.example/b#egg=b"),
         ("-e git+https://git.example/b#egg=b", Kind.GIT, "b", "git+https://git.example/b#egg=b"),
         ("-e git://git.example/b#egg=b", Kind.GIT, "b", "git+git://git.example/b#egg=b"),
-        ("-e git+git@git.example:a/b.git#egg=b", Kind.GIT, "b", "git+git@git.example:a/b.git#egg=b"),
+        ("-e git+u:p@git.example:a/b.git#egg=b", Kind.GIT, "b", "git+git.example:a/b.git#egg=b"),
         ("-e 'b @ git+https://git.example/b ; python_version>\"3\"'", Kind.GIT, "b", "git+https://git.example/b"),
         ("-e .", Kind.LOCAL, ".", "."),
+        ("/", Kind.LOCAL, "/", "/"),
         ("-e ./libs/one[extra]", Kind.LOCAL, "one", "./libs/one"),
         ("-e ./strange.zip", Kind.LOCAL, "strange.zip", "./strange.zip"),
         ("--editable=file:///srv/p#egg=p", Kind.LOCAL, "p", "file:///srv/p#egg=p"),
@@ -286,6 +287,18 @@ def test_inclusions_are_bounded() -> None:
     assert "inclusions" in error("-r b.txt\n" * (MAX_INCLUDES + 1), wide).message
 
 
+def test_a_path_to_the_lockfile_may_be_written_with_a_dot() -> None:
+    memory = Memory({"./requirements.txt": "-r base.txt\n-r requirements.txt", "base.txt": ""})
+    with pytest.raises(LockfileError, match="includes itself"):
+        requirements.read("./requirements.txt", memory, NO_REGISTRIES)
+
+
+def test_requirements_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements_walk, "MAX_STATEMENTS", 3)
+    assert len(read("x==1\n" * 3).dependencies) == 3
+    assert error("x==1\n" * 4).line == 4
+
+
 # ------------------------------------------------------------------------------------------------ options
 
 
@@ -432,6 +445,7 @@ def test_hostile_lines_end_in_time(text: str) -> None:
         "https://x.example/not-a-wheel.whl",
         "https://[x.example/b.zip",
         "-e https://x.example/b.zip",
+        "-e ''",
         "ssh://git.example/b",
         "see docs/README for more",
     ],
@@ -658,6 +672,7 @@ def test_what_a_dev_file_includes_keeps_its_own_scope() -> None:
         ("x[a]>=1\ny ; python_version<'3'\nz @ https://x.example/z.zip\n", True),
         ("git+https://git.example/b\n./local\nb-1.0.tar.gz\n", True),
         ("x==1\nthis line is broken\ny==2\n", True),
+        ("x==1\n" * 200 + "prose of the rest\n" * 900, True),
         ("", False),
         ("# only a comment\n", False),
         ("The quick brown fox\njumps over the dog.\nrequests\n", False),
