@@ -92,7 +92,7 @@ async def _disconnected(_request: Request, _exc: Exception) -> Response:
 
 async def _broken(request: Request, exc: Exception) -> Response:
     """A full disk, a broken store: an answer, and the reason in the log alone (a path is nobody's business)."""
-    log.error("%s %s: %s: %s", request.method, request.url.path, type(exc).__name__, exc)
+    log.error("%s %r: %s: %r", request.method, request.scope["path"], type(exc).__name__, str(exc))
     return error(500, "The service could not carry the request out.")
 
 

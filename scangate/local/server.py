@@ -7,6 +7,7 @@ starlette and uvicorn are an optional extra: nothing here loads them before the 
 import importlib.util
 import signal
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -140,11 +141,11 @@ def _open_backend(config: ServiceConfig, stack: ExitStack) -> "Backend":
         stack.callback(store.close)
         store.forget_uploads(before=config.clock() - UPLOADS_KEPT_SECONDS)
         blobs.sweep(store.blobs())
-    except OSError as exc:
-        raise StateError(f"{directory}: {exc.strerror}.", "Mend it, or name another directory.") from exc
-    workers = Workers(store, blobs, ReplayEngine(recordings, config.delay_scale), config.workers)
-    stack.callback(workers.stop)
-    workers.start()
+        workers = Workers(store, blobs, ReplayEngine(recordings, config.delay_scale), config.workers)
+        workers.start()
+        stack.callback(workers.stop)
+    except (OSError, sqlite3.Error) as exc:
+        raise StateError(f"{directory}: {exc}.", "Mend it, or name another directory.") from exc
     faults = ScriptedFaults(recordings)
     return Backend(store=store, blobs=blobs, workers=workers, faults=faults, keys=keys, secret=secret)
 

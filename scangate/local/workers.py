@@ -57,7 +57,7 @@ class Workers:
             try:
                 job = self._store.claim(self._blobs.path)
             except sqlite3.Error as exc:
-                log.error("a task could not be taken from the store: %s; trying again", exc)  # noqa: TRY400  no bug
+                log.warning("a task could not be taken from the store: %s; trying again", exc)
                 self._stop.wait(_RETRY_SECONDS)
                 self._queued.release()
                 continue
@@ -83,7 +83,7 @@ class Workers:
                 report = None if outcome.report is None else self._blobs.add(outcome.report)
                 self._store.finish(job.task_id, outcome, report)
             except (OSError, sqlite3.Error) as exc:
-                log.error("task %d: the outcome could not be written: %s; trying again", job.task_id, exc)  # noqa: TRY400
+                log.warning("task %d: the outcome could not be written: %s; trying again", job.task_id, exc)
                 if self._stop.wait(_RETRY_SECONDS):
                     return
             else:

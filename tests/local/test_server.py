@@ -1,7 +1,9 @@
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,14 @@ def test_a_data_directory_that_cannot_be_used_is_an_error(start: StartService, t
         start()
 
 
+def test_a_store_without_its_tables_is_an_error(start: StartService, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / "tasks.db")) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    with pytest.raises(StateError, match="no such table"):
+        start()
+
+
 def test_a_start_that_fails_leaves_nothing_behind(start: StartService, replay_dir: Path) -> None:
     write_json(replay_dir / "broken.json", {})
     with pytest.raises(ReportError):
@@ -194,7 +204,7 @@ def received(connection: socket.socket) -> bytes:
     "sent", [b"", b"GET / HTTP/1.1\r\nHost:", b"GET /x HTTP/1.1\r\nHost: x\r\n\r\nGET /y HTTP/1.1\r\n"]
 )
 def test_a_connection_that_brings_no_request_is_dropped(start: StartService, sent: bytes) -> None:
-    client = start(request_seconds=0.2)
+    client = start(request_seconds=0.5)
     with connect(client.service.url) as connection:
         connection.sendall(sent)
         answer = received(connection)
@@ -202,7 +212,7 @@ def test_a_connection_that_brings_no_request_is_dropped(start: StartService, sen
 
 
 def test_a_body_that_does_not_come_is_answered_408(start: StartService) -> None:
-    client = start(request_seconds=0.2)
+    client = start(request_seconds=0.5)
     head = (
         f"POST /api/v1/analyze/purl/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n"
         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -218,7 +228,7 @@ def test_a_report_that_is_not_read_is_given_up(start: StartService, replay_dir: 
     size = 32 * 1024 * 1024
     (replay_dir / "large.txt").write_bytes(b"x" * size)
     write_json(replay_dir / "replay.json", {"recordings": [{"purl": PURL, "report": "large.txt"}]})
-    client = start(request_seconds=0.2, transfer_seconds=0.2)
+    client = start(request_seconds=0.5, transfer_seconds=0.2)
     task = client.ended(client.submit(PURL).json()["data"]["task_id"])
     target = task["report_blob_url"].removeprefix(client.service.storage_url)
     with connect(client.service.storage_url) as connection:
