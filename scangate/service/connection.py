@@ -62,8 +62,8 @@ class Connection:
 
     @property
     def asking_is_limited(self) -> bool:
-        """Whether the service has answered 429 to GET task, and not answered one since."""
-        return self._asking.troubled
+        """Whether the service has answered GET task with 429, and it is too early to try again."""
+        return self._asking.closed
 
     async def submit(self, request: AnalysisRequest) -> Task:
         """After an ambiguous failure a purl is submitted again: the service deduplicates."""

@@ -8,7 +8,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from scangate import purls
@@ -24,6 +24,7 @@ from scangate.service.base import (
     Unauthorised,
     Unreachable,
 )
+from scangate.service.board import Board, Job
 from scangate.service.budget import Budget
 from scangate.service.connection import PAGE_SIZE, Connection, OverBudget
 from scangate.service.progress import Progress
@@ -34,7 +35,6 @@ from scangate.service.watch import MAX_PAGES, Watch
 URL_TRIES = 5
 """How often a completed task is asked for a report URL that works."""
 URL_PAUSES = Backoff(first=2.0, most=30.0)
-_TICK = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Scheduler:
         self._runtime = runtime
 
     def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
-        board = _Board(requests, self._on_progress, self._is_blocked)
+        board = Board(requests, self._on_progress, self._is_blocked)
         for request, shortfall in _not_to_be_sent(tuple(board.jobs), self._settings.max_packages):
             board.end(board.jobs[request], shortfall)
         try:
@@ -86,7 +86,7 @@ class Scheduler:
             raise Interrupted(board.answers()) from None
         return board.answers()
 
-    async def _run(self, board: "_Board") -> None:
+    async def _run(self, board: Board) -> None:
         deadline = asyncio.get_running_loop().time() + self._settings.timeout
         ticker = asyncio.create_task(board.tick())
         with self._runtime.executor() as execute:
@@ -99,7 +99,7 @@ class Scheduler:
         board.end_rest(OutcomeCode.PENDING, f"Not done within the timeout of {self._settings.timeout:g} seconds.")
         ticker.cancel()
 
-    async def _work(self, board: "_Board", connection: Connection) -> None:
+    async def _work(self, board: Board, connection: Connection) -> None:
         """Until all is done, the time is over, or the key is refused."""
         work = _Work(connection, board, self._settings, self._runtime)
         running = [asyncio.create_task(work.do(job)) for job in board.open()]
@@ -116,7 +116,7 @@ class Scheduler:
 class _Work:
     """What is done for one request. Only Unauthorised (on a request that needs the key) leaves it."""
 
-    def __init__(self, connection: Connection, board: "_Board", settings: Settings, runtime: Runtime) -> None:
+    def __init__(self, connection: Connection, board: Board, settings: Settings, runtime: Runtime) -> None:
         self._connection = connection
         self._board = board
         self._random = runtime.random
@@ -125,7 +125,7 @@ class _Work:
         self._downloading = asyncio.Semaphore(settings.jobs)
         self._began = runtime.wall()
 
-    async def do(self, job: "_Job") -> None:
+    async def do(self, job: Job) -> None:
         try:
             async with self._submitting:
                 with _otherwise(OutcomeCode.SUBMIT_ERROR):
@@ -208,15 +208,14 @@ def _otherwise(code: OutcomeCode) -> Iterator[None]:
     """An error of the service ends this request with `code`, unless the error itself says which outcome it is."""
     try:
         yield
-    except OverBudget as exc:
-        raise _NoReport(OutcomeCode.OVER_BUDGET, exc.message) from exc
-    except Unreachable as exc:
-        raise _NoReport(OutcomeCode.UNREACHABLE, exc.message) from exc
-    except Unauthorised as exc:
-        if code is OutcomeCode.SUBMIT_ERROR:
-            raise
-        raise _NoReport(code, exc.message) from exc
     except ServiceError as exc:
+        match exc:
+            case OverBudget():
+                code = OutcomeCode.OVER_BUDGET
+            case Unreachable():
+                code = OutcomeCode.UNREACHABLE
+            case Unauthorised() if code is OutcomeCode.SUBMIT_ERROR:
+                raise
         raise _NoReport(code, exc.message) from exc
 
 
@@ -275,97 +274,3 @@ def _unsupported(request: AnalysisRequest) -> Shortfall | None:
         return None
     detail = f"The engine {request.engine} does not take {ecosystem} packages."
     return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=request.engine)
-
-
-@dataclass(slots=True)
-class _Job:
-    """One request: waiting until it has a task id, running until it has an answer."""
-
-    request: AnalysisRequest
-    task_id: int | None = None
-    answer: Answer | None = None
-
-    def shortfall(self, code: OutcomeCode, detail: str) -> Shortfall:
-        return Shortfall(code=code, detail=detail, engine=self.request.engine, task_id=self.task_id)
-
-
-class _Board:
-    """What has become of each request so far. The same request given twice is one."""
-
-    def __init__(
-        self,
-        requests: Sequence[AnalysisRequest],
-        on_progress: Callable[[Progress], None] | None,
-        is_blocked: Callable[[AnalysisRequest, Report], bool] | None,
-    ) -> None:
-        self.jobs = {request: _Job(request) for request in requests}
-        self.unsent_cost = sum(map(_cost, self.jobs))
-        """Counted requests that the submissions still to come will need."""
-        self._on_progress = on_progress
-        self._is_blocked = is_blocked
-        self._owners: dict[int, AnalysisRequest] = {}
-        self._progress = Progress(total=len(self.jobs), waiting=len(self.jobs))
-        self._elapsed: Callable[[], float] = lambda: 0.0
-
-    def open(self) -> list[_Job]:
-        return [job for job in self.jobs.values() if job.answer is None]
-
-    def is_taken(self, task_id: int, request: AnalysisRequest) -> bool:
-        """Whether the task belongs to a request for other bytes. (Two spellings of one purl may share a task.)"""
-        owner = self._owners.get(task_id)
-        return owner is not None and owner.archive != request.archive
-
-    def asks_otherwise(self, request: AnalysisRequest) -> bool:
-        """Whether there is another request for the same package by the same engine."""
-        others = (other for other in self.jobs if other != request and other.engine == request.engine)
-        return any(purls.same(other.purl, request.purl) for other in others)
-
-    def answers(self) -> dict[AnalysisRequest, Answer]:
-        return {request: job.answer for request, job in self.jobs.items() if job.answer is not None}
-
-    def submitted(self, job: _Job, task_id: int) -> None:
-        job.task_id = task_id
-        self._owners.setdefault(task_id, job.request)
-        self.unsent_cost -= _cost(job.request)
-        now = self._progress
-        self._tell(replace(now, waiting=now.waiting - 1, submitted=now.submitted + 1, running=now.running + 1))
-
-    def end(self, job: _Job, answer: Answer) -> None:
-        job.answer = answer
-        now = self._progress
-        if job.task_id is None:
-            self.unsent_cost -= _cost(job.request)
-            now = replace(now, waiting=now.waiting - 1)
-        else:
-            now = replace(now, running=now.running - 1)
-        match answer:
-            case Report():
-                blocked = self._is_blocked is not None and self._is_blocked(job.request, answer)
-                now = replace(now, done=now.done + 1, blocked=now.blocked + blocked)
-            case Shortfall():
-                now = replace(now, shortfalls=now.shortfalls + 1)
-        self._tell(now)
-
-    def end_rest(self, code: OutcomeCode, detail: str, *, only_unsent: bool = False) -> None:
-        for job in self.open():
-            if job.task_id is None or not only_unsent:
-                self.end(job, job.shortfall(code, detail))
-
-    async def tick(self) -> None:
-        """Tell how far the run is once a second, so that who shows it can show the time."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        self._elapsed = lambda: loop.time() - began
-        while self._on_progress is not None:
-            self._tell(self._progress)
-            await asyncio.sleep(_TICK)
-
-    def _tell(self, progress: Progress) -> None:
-        self._progress = replace(progress, elapsed=self._elapsed())
-        if self._on_progress is not None:
-            self._on_progress(self._progress)
-
-
-def _cost(request: AnalysisRequest) -> int:
-    """Counted requests of one submission: an archive needs its upload URL as well."""
-    return 1 if request.archive is None else 2

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import cache, partial
 from random import Random
 from typing import TypeVar
 
@@ -87,7 +87,7 @@ class SimulatedTask:
         return "queued" if now < (self.created + self.ends) / 2 else "processing"
 
 
-_parse = lru_cache(purls.parse)
+_parse = cache(purls.parse)
 
 Trouble = Callable[[str, object], None]
 COUNTED = frozenset({"submit", "upload", "submit_archive", "list"})
