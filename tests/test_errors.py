@@ -9,7 +9,6 @@ import pytest
 import scangate
 from scangate.errors import ExitCode, LockfileError, PolicyError, PurlError, ScangateError, ServiceError, UsageError
 
-
 _NEVER_LEAVE = {"scangate.service.wire.ForbiddenAddressError"}
 """Raised through a third party's code (urllib3), caught on the other side of it and made a `Refused` there."""
 

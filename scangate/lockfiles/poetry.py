@@ -201,6 +201,8 @@ class _Reader:
         if not isinstance(entries, list):
             raise self._error("it has no [[package]].")
         lines = self._lines(content.decode(), entries)
+        if version < (2, 0) and entries and not {"files", "hashes"} & metadata.keys():
+            raise self._error("it has no [metadata.files]: it is cut off.")
         digests = _Digests(metadata, entries)
         packages = tuple(self._package(entry, line, digests) for entry, line in zip(entries, lines, strict=True))
         return _Lock(path=self._path, packages=packages, version=version)

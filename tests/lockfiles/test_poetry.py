@@ -336,6 +336,11 @@ class TestFormatVersions:
         with pytest.raises(LockfileError, match=r"\[metadata.files\] has nothing on zipp"):
             read(tmp_path, cut)
 
+    def test_a_file_cut_off_before_its_digests(self, tmp_path: Path) -> None:
+        text = (ASSETS / "1.0-every-source" / "poetry.lock").read_text()
+        with pytest.raises(LockfileError, match=r"it has no \[metadata.files\]"):
+            read(tmp_path, text[: text.index("[metadata.files]")])
+
     def test_digests_of_one_name_are_parted_by_version(self, tmp_path: Path) -> None:
         files = [
             ("p-1.0.tar.gz", "a"),
@@ -407,7 +412,8 @@ def package(name: str, *more: str, version: str = "1.0") -> str:
 
 def lock(name: str = "idna", *, version: str = "2.1", source: str = "") -> str:
     tail = f"[package.source]\n{source}\n" if source else ""
-    return package(name, tail, version="3.7") + f'[metadata]\nlock-version = "{version}"\n'
+    files = f"[metadata.files]\n{name} = []\n" if version.startswith("1.") else ""
+    return package(name, tail, version="3.7") + f'[metadata]\nlock-version = "{version}"\n{files}'
 
 
 def named_source(name: str, url: str, more: str = "") -> str:
