@@ -211,6 +211,17 @@ def test_an_interruption(watch: Watch, interruption: type[BaseException]) -> Non
             watch.failure(lambda call=call: call(service, "https://storage.example"), kind=interruption)
 
 
+def test_a_redirect_to_a_host_with_the_key_in_its_name() -> None:
+    """A host's name is shown in lower case."""
+    for key in ("lower-case-key", "Mixed-Case-Key"):
+        settings = {"SCANGATE_API_KEY": key}
+        with RawServer(lambda _, key=key: response(302, b"", {"Location": f"https://{key}.example/"})) as server:
+            with HttpService(ServiceSettings.from_environ({"SCANGATE_API_URL": server.url, **settings})) as service:
+                with pytest.raises(ServiceError) as caught:
+                    service.task(7)
+        assert key.lower() not in caught.value.message.lower()
+
+
 def test_success(watch: Watch) -> None:
     task = {"task_id": 7, "status": "completed", "report_blob_url": f"https://a.example/?{SIGNATURE}", "purl": KEY}
     with RawServer(lambda _: envelope(200, {**task, "items": [task], "page": 1, "page_size": 1, "total": 1})) as server:

@@ -143,7 +143,7 @@ def test_an_upload_that_nobody_takes_comes_to_an_end() -> None:
                     service.upload(AnalysisRequest(purl="pkg:npm/a@1", archive=archive))
 
 
-def test_close_ends_what_is_under_way() -> None:
+def test_close_ends_what_is_under_way_in_every_thread() -> None:
     """As for Ctrl-C: without it, this would take the read timeout of an hour."""
     server = RawServer(silent(lambda: server))
     with server, service_at(server.url, timeouts=Timeouts(read=3600, call=3600)) as service:
@@ -155,14 +155,18 @@ def test_close_ends_what_is_under_way() -> None:
             except ServiceError as exc:
                 failures.append(exc)
 
-        worker = threading.Thread(target=work, daemon=True)
-        worker.start()
-        server.asked.wait()
+        workers = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+        for worker in workers:
+            server.asked.clear()
+            worker.start()
+            server.asked.wait()
         service.close()
-        worker.join(60)
-        (failure,) = failures
-        assert isinstance(failure, Unreachable)
-        assert "given up" in failure.message
+        for worker in workers:
+            worker.join(20)
+        assert len(failures) == 3
+        for failure in failures:
+            assert isinstance(failure, Unreachable)
+            assert "given up" in failure.message
 
 
 def test_after_close_nothing_is_sent() -> None:
