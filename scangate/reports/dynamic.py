@@ -168,7 +168,7 @@ def _files(phase: Phase, value: object, where: str) -> Iterator[FileTouched]:
 
 def _sockets(phase: Phase, value: object, where: str) -> Iterator[SocketOpened]:
     for entry in mappings(value, where):
-        address, network = _classified(text(entry.get("Address"), f"{where}[].Address"))
+        address, network = classified(text(entry.get("Address"), f"{where}[].Address"))
         port = integer(entry.get("Port"), f"{where}[].Port")
         if not 0 <= port <= _MAX_PORT:
             raise malformed(f"{where}[].Port is {shown(str(port))}, not a port")
@@ -241,7 +241,7 @@ def _failed_imports(record: PhaseRecord) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _classified(address: str) -> tuple[str, Network]:
+def classified(address: str) -> tuple[str, Network]:
     """An address in its plain form (IPv4 in IPv6 unwrapped), and the network that it belongs to."""
     if not address:
         return "", Network.ANY

@@ -112,13 +112,13 @@ def disagreement(claims: Iterable[Claim], asked: Purl) -> str | None:
     return None
 
 
-def purl_of(claims: Iterable[Claim]) -> str | None:
+def purl_of(claims: Iterable[Claim], presumed: Ecosystem | None = None) -> str | None:
     """The purl that a report's first full claim makes; None where there is none.
 
-    A version that was not recorded stays as it is written ("0").
+    `presumed`: the ecosystem of claims that do not name one. A version that was not recorded is "0".
     """
     for claim in claims:
-        ecosystem = _ECOSYSTEMS.get((claim.ecosystem or "").lower())
+        ecosystem = _ECOSYSTEMS.get(claim.ecosystem.lower()) if claim.ecosystem else presumed
         if ecosystem and claim.name:
             try:
                 return _compose(ecosystem, claim.name, _bare_version(claim, ecosystem) or "0")

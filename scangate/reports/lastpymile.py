@@ -6,7 +6,7 @@ can read "coherent"). The lists that a file stands in say the same, reliably.
 
 from collections.abc import Iterator, Mapping
 
-from scangate.models import Engine, LastPyMileHit, OutcomeCode, Shortfall
+from scangate.models import Ecosystem, Engine, LastPyMileHit, OutcomeCode, Shortfall
 from scangate.reports import identity
 from scangate.reports.shapes import flag, integer, items, malformed, mappings, shown, text
 
@@ -25,6 +25,13 @@ def claims(body: Mapping[str, object]) -> Iterator[identity.Claim]:
     """What the releases' file names say about the package."""
     for result in mappings(body.get("results"), "results"):
         yield from identity.by_archive("results[].release", text(result.get("release"), "results[].release"))
+
+
+def ecosystem(body: Mapping[str, object]) -> Ecosystem | None:
+    """What the releases' file names are the form of: these reports do not name the ecosystem. Raises ReportError."""
+    names = [text(result.get("release"), "results[].release") for result in mappings(body.get("results"), "results")]
+    found = {Ecosystem.NPM if name.endswith(".tgz") else Ecosystem.PYPI for name in names if name}
+    return found.pop() if len(found) == 1 else None
 
 
 def observations(body: Mapping[str, object]) -> Iterator[LastPyMileHit]:

@@ -65,12 +65,22 @@ def read(
 def identify(payload: bytes) -> Identity:
     """What a saved report says it is. Raises ReportError where it is no report, or names no package."""
     document = _document(parse(payload))
-    purl = identity.purl_of(identity.recorded(document.body, document.metadata))
+    purl = _own_purl(document)
     if purl is None:
         raise ReportError(
             "The report does not say which package it is about.", "Name the package with --purl pkg:TYPE/NAME@VERSION."
         )
     return Identity(engine=document.engine, purl=purl)
+
+
+def engine_of(payload: bytes) -> Engine:
+    """Which engine a saved report is of. Raises ReportError where it is no report."""
+    return _document(parse(payload)).engine
+
+
+def _own_purl(document: _Document) -> str | None:
+    presumed = lastpymile.ecosystem(document.body) if document.engine is Engine.LASTPYMILE else None
+    return identity.purl_of(identity.recorded(document.body, document.metadata), presumed)
 
 
 def _document(value: object) -> _Document:
@@ -142,7 +152,7 @@ def _wrong_package(document: _Document, asked: purls.Purl | None, more: Iterator
 def _ecosystem(document: _Document, asked: purls.Purl | None) -> Ecosystem | None:
     if asked is not None:
         return asked.ecosystem
-    purl = identity.purl_of(identity.recorded(document.body, document.metadata))
+    purl = _own_purl(document)
     return purls.parse(purl).ecosystem if purl is not None else None
 
 

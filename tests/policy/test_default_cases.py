@@ -53,7 +53,7 @@ def _observation(case: dict[str, Any]) -> Observation:
             types = tuple(fields.pop("record-types", ()))
             return HostContacted(phase=phase, host=value, via=("dns",), record_types=types, **fields)
         case "socket":
-            address, network = dynamic._classified(value)
+            address, network = dynamic.classified(value)
             names = ("name.example",) if fields.pop("named", False) else ()
             return SocketOpened(phase=phase, address=address, network=network, hostnames=names, **fields)
         case "command":

@@ -1,5 +1,6 @@
 """The built-in policy on whole reports: real ones and made-up ones, from bytes to verdict."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from scangate.models import (
     Lockfile,
     Network,
     Phase,
+    Relation,
+    Scope,
     SocketOpened,
     Status,
     Subject,
@@ -267,10 +270,21 @@ def test_what_package_managers_and_the_analysis_do_themselves_is_no_finding() ->
         assert (verdict.findings, verdict.status) == ((), Status.PASSED)
 
 
-def test_no_dependency_scope_lowers_a_finding() -> None:
-    """The policy has no word for it: what runs at install runs on the same laptop."""
-    text = (Path(loader.__file__).parent / "default.yml").read_text("utf-8")
-    assert "scope:" not in text
+@pytest.mark.parametrize("scope", Scope)
+def test_no_scope_lowers_a_finding(scope: Scope) -> None:
+    """The install scripts of development dependencies run on the same laptops."""
+    subject = _subject(ASSETS / "made" / "npm-postinstall-unknown-host.json")
+    dependency = Dependency(
+        ecosystem=Ecosystem.NPM,
+        name=subject.name,
+        version=subject.version,
+        kind=Kind.REGISTRY,
+        purl=subject.purl,
+        scope=scope,
+        relation=Relation.TRANSITIVE,
+    )
+    (verdict,) = _decide(replace(subject, dependencies=(dependency,))).subjects
+    assert verdict.status is Status.BLOCKED
 
 
 def test_all_reports_together_give_the_same_verdict_whatever_their_order() -> None:

@@ -353,6 +353,30 @@ def test_identify(path: str, purl: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("releases", "purl"),
+    [
+        (["Thing_X-1.0.tar.gz", "Thing_X-1.0-py3-none-any.whl"], "pkg:pypi/thing-x@1.0"),
+        (["Thing_X-1.0.tgz"], "pkg:npm/Thing_X@1.0"),
+        (["Thing_X-1.0.tgz", "Thing_X-1.0.tar.gz"], None),
+        ([], None),
+    ],
+)
+def test_lastpymile_reports_show_their_ecosystem_by_their_files(releases: list[str], purl: str | None) -> None:
+    results = [{"release": release} for release in releases]
+    payload = json.dumps({"package": _lower("Thing_X", "1.0"), "completed": True, "results": results}).encode()
+    assert reader.engine_of(payload) is Engine.LASTPYMILE
+    if purl is None:
+        with pytest.raises(ReportError):
+            reader.identify(payload)
+    else:
+        assert reader.identify(payload) == reader.Identity(engine=Engine.LASTPYMILE, purl=purl)
+
+
+def _lower(name: str, version: str) -> dict[str, str]:
+    return {"name": name, "version": version}
+
+
+@pytest.mark.parametrize(
     ("package", "purl"),
     [
         (_about("Acme.Themes", "2.0.0", "vscode"), "pkg:vscode-extension/acme/themes@2.0.0"),
