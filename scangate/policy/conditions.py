@@ -19,7 +19,7 @@ from scangate.models import (
     SocketOpened,
 )
 from scangate.policy.model import Observe
-from scangate.policy.shapes import HOST, KEBAB, Address, Field, Flag, Integer, Many, Regex, Scalars, Text, Word
+from scangate.policy.shapes import HOST, KEBAB, Address, Field, Flag, Integer, Many, Regex, Testable, Text, Word
 
 ObservationT = TypeVar("ObservationT")
 Value = str | int | bool
@@ -32,7 +32,7 @@ class Key(Generic[ObservationT]):
     """`negative`: the key holds where *none* of its values fits."""
 
     name: str
-    shape: Scalars
+    shape: Testable
     of: Callable[[ObservationT], tuple[Value, ...]]
     doc: str
     negative: bool = False

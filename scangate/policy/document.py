@@ -18,6 +18,8 @@ MAX_BYTES = 1024 * 1024
 MAX_NODES = 100_000
 MAX_DEPTH = 16
 MAX_PROBLEMS = 10
+_ENOUGH = 100
+"""Problems after which nothing more is looked at: a file of nothing but mistakes must not take minutes."""
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -69,15 +71,15 @@ class Problems:
     """Collects what is wrong with one file, so that its author sees more than the first mistake."""
 
     where: str
-    found: list[PolicyProblem] = field(default_factory=list)
+    found: dict[PolicyProblem, None] = field(default_factory=dict)
 
     def add(self, place: Place, message: str, hint: str = "") -> None:
-        problem = PolicyProblem(self.where, place.line, place.column, message, hint)
-        if problem not in self.found:
-            self.found.append(problem)
+        self.found[PolicyProblem(self.where, place.line, place.column, message, hint)] = None
+        if len(self.found) >= _ENOUGH:
+            self.check()
 
     def check(self) -> None:
-        """Raises PolicyError where a problem was added: the first MAX_PROBLEMS in the order of the file."""
+        """Raise PolicyError where a problem was added: the first MAX_PROBLEMS in the order of the file."""
         if self.found:
             ordered = sorted(self.found, key=lambda problem: (problem.line, problem.column))
             raise PolicyError.of(ordered[:MAX_PROBLEMS], total=len(ordered))
@@ -105,12 +107,10 @@ def parse(source: str | bytes, problems: Problems) -> Node:
     events = yaml.parse(text, Loader=loader)
     try:
         return _Composer(events, problems).document()
-    except yaml.MarkedYAMLError as exc:
-        place = _place(exc.problem_mark or exc.context_mark)
-        said = " ".join(part for part in (exc.context, exc.problem) if part)
-        raise problems.fail(place, f"not YAML: {said}", "Check indentation, colons and quotes at this place.") from exc
     except yaml.YAMLError as exc:
-        raise problems.fail(START, f"not YAML: {exc}", "Write it as plain YAML in UTF-8.") from exc
+        place = _place(getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None))
+        said = " ".join(part for part in (getattr(exc, "context", None), getattr(exc, "problem", None)) if part)
+        raise problems.fail(place, f"not YAML: {said}", "Check indentation, colons and quotes at this place.") from exc
 
 
 def _decode(source: str | bytes, problems: Problems) -> str:

@@ -9,7 +9,7 @@ from typing import Protocol, assert_never
 
 from scangate.policy.conditions import Key, Value
 from scangate.policy.patterns import PatternSet, encoded
-from scangate.policy.shapes import HOST, Address, Day, Flag, Integer, Regex, Text, Word, network
+from scangate.policy.shapes import HOST, Address, Flag, Integer, Regex, Text, Word, network
 
 Numbers = frozenset[int]
 NONE: Numbers = frozenset()
@@ -34,8 +34,6 @@ def index_for(key: Key[object], wanted: Wanted) -> Index:
             index = DomainIndex(wanted)
         case Text() | Word() | Integer() | Flag():
             index = EqualityIndex(wanted)
-        case Day():
-            raise AssertionError("no condition is on a date")
         case _:
             assert_never(key.shape)
     return Negated(index, wanted) if key.negative else index

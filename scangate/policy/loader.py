@@ -112,11 +112,12 @@ class _Loader:
         rules = self._rules(entry, inherited, actions)
         mode = Mode(entry.text("mode", Mode.ENFORCE))
         self._check_bite(entry, rules, mode)
+        engines = tuple(dict.fromkeys(Engine(word) for word in entry.texts("engines")))
         return Policy(
             where=self._where,
             mode=mode,
-            engines=tuple(dict.fromkeys(Engine(word) for word in entry.texts("engines"))) or DEFAULT_ENGINES,
-            max_report_age=entry.integer("max-report-age", MAX_REPORT_AGE),
+            engines=engines or (base.engines if base else DEFAULT_ENGINES),
+            max_report_age=entry.integer("max-report-age", base.max_report_age if base else MAX_REPORT_AGE),
             rules=tuple(rules.values()),
             actions=actions,
             outcomes=outcomes,

@@ -35,7 +35,7 @@ def trouble(pattern: str) -> str | None:
         compiled = re2.compile(filled(pattern, Ecosystem.NPM, "name", "1.0.0"), _options(_PATTERN_MEMORY))
     except re2.error as exc:
         said = exc.args[0] if exc.args else ""
-        return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        return " ".join((said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)).split())
     # An "a|" left over, or ".*": as an excuse it would excuse everything.
     everything = compiled.search(b"") and compiled.search(b"\x01 \x02")
     return "it is found in every text" if everything else None

@@ -50,10 +50,7 @@ class Entry:
     """A mapping that was read. The typed getters rely on the shape by which it was read."""
 
     values: MappingType[str, "Value"]
-    places: MappingType[str, Place]
     place: Place
-    complete: bool = True
-    """Every key was read: no problem inside."""
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
@@ -126,8 +123,6 @@ class Reader:
                 return self._either(node, shape)
             case Variant():
                 return self._record(node, shape.records[self._variant(node)])
-            case Depends():
-                raise AssertionError("Depends is read by its record")
             case Text() | Word() | Integer() | Flag() | Day() | Regex() | Address():
                 return self._scalar(node, shape)
             case _:
@@ -145,32 +140,24 @@ class Reader:
         fields = {entry.name: entry for entry in record.fields}
         nodes = {key.text: value for key, value in node.entries}
         values: dict[str, Value] = {}
-        complete = True
         for key, value in node.entries:
             known = fields.get(key.text)
             if known is None:
                 hint = record.but or suggest.hint(key.text, fields)
                 self.problems.add(key.place, f"{record.name} has no key {_shown(key.text)}", hint)
-                complete = False
                 continue
-            shape = known.shape
-            if isinstance(shape, Depends):
-                found = self._depending(key, shape, nodes.get(shape.on))
-                if found is None:
-                    complete = False
-                    continue
-                shape = found
-            read = self.read(value, shape)
-            if read is None:
-                complete = False
-            else:
+            shape: Shape | None = (
+                self._depending(key, known.shape, nodes.get(known.shape.on))
+                if isinstance(known.shape, Depends)
+                else known.shape
+            )
+            read = None if shape is None else self.read(value, shape)
+            if read is not None:
                 values[key.text] = read
-                complete = complete and not (isinstance(read, Entry) and not read.complete)
         for known in record.fields:
             if known.required and known.name not in nodes:
                 self.problems.add(node.place, f"{record.name} needs {known.name!r}", f"Add `{known.name}: …`.")
-                complete = False
-        return Entry(values, {key.text: key.place for key, _ in node.entries}, node.place, complete)
+        return Entry(values, node.place)
 
     def _depending(self, key: Scalar, depends: Depends, on: Node | None) -> Shape | None:
         chosen = on.text if isinstance(on, Scalar) else ""
@@ -192,9 +179,7 @@ class Reader:
     def _either(self, node: Node, either: Either) -> Entry | None:
         if not isinstance(node, Scalar):
             return self._record(node, either.record)
-        shape = next(entry.shape for entry in either.record.fields if entry.name == either.short)
-        leaf = self.read(node, shape)
-        return None if leaf is None else Entry({either.short: leaf}, {either.short: node.place}, node.place)
+        return self._record(Mapping(node.place, ((Scalar(node.place, either.short), node),)), either.record)
 
     def _table(self, node: Node, table: Table) -> Entry | None:
         if not isinstance(node, Mapping):
@@ -204,13 +189,11 @@ class Reader:
             self._empty(node)
             return None
         values: dict[str, Value] = {}
-        places: dict[str, Place] = {}
         for key, value in node.entries:
             name, read = self._scalar(key, table.key), self.read(value, table.value)
             if name is not None and read is not None:
                 values[str(name.value)] = read
-                places[str(name.value)] = key.place
-        return Entry(values, places, node.place, len(values) == len(node.entries))
+        return Entry(values, node.place)
 
     # ---------------------------------------------------------------------------------------------- lists
 

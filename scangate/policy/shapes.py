@@ -78,7 +78,7 @@ class Table:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     name: str
-    shape: "Shape"
+    shape: "Shape | Depends"
     doc: str
     required: bool = False
 
@@ -119,8 +119,10 @@ class Variant:
     records: Mapping[str, Record]
 
 
-Scalars = Text | Word | Integer | Flag | Day | Regex | Address
-Shape = Scalars | Many | Table | Record | Either | Depends | Variant
+Testable = Text | Word | Integer | Flag | Regex | Address
+"""What a condition's values can be."""
+Scalars = Testable | Day
+Shape = Scalars | Many | Table | Record | Either | Variant
 
 HOST = Text(
     what="a host name", pattern=r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", fold=True

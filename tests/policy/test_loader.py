@@ -118,6 +118,14 @@ MISTAKES = [
     (RULE + "package, packages: 'pkg:nmp/a'}", "3:70", "unknown package type 'nmp'", "npm, pypi"),
     (RULE + "package, packages: left-pad}", "3:70", "expected a purl", ""),
     (RULE + "host, ecosystems: pip}", "3:69", "unknown word 'pip'", "Valid here: npm, pypi"),
+    (RULE + "socket, match: {named: [true]}}", "3:74", "expected true or false, found a list", ""),
+    (RULE + "socket, match: {address: [[a]]}}", "3:77", "expected an IP address or network, found a list", ""),
+    (RULE + "host, match: {host: [[a]]}}", "3:72", "expected a pattern, found a list", ""),
+    (RULE + "host, match: {host: '[a\n\n  b'}}", "3:71", "not a pattern: missing ]: [a b", ""),
+    (RULE + "host, at-least: {count: x, distinct: host}}", "3:75", "expected a whole number from 2 to", ""),
+    (RULE + "host, description: {a: b}}", "3:70", "expected a text, found a mapping", ""),
+    (RULE + "host, description: '  '}", "3:70", "expected a text, found '  '", ""),
+    (RULE + f"host, advice: {'x' * 2001}}}", "3:65", "longer than 2000 characters", "Shorten it."),
     (RULE + "host, references: http://a.example}", "3:69", "expected an https URL", ""),
     (RULE + "host, all-of: [[a-rule]]}", "3:42", "an all-of rule has no key 'observe'", ""),
     ("version: 1\nrules:\n- {id: a, title: T, severity: high, match: {a: b}}", "3:3", "a rule needs 'observe'", ""),
@@ -193,6 +201,13 @@ def test_all_mistakes_are_collected_in_the_order_of_the_file() -> None:
         policy("\n".join(keys))
     assert [problem.line for problem in caught.value.problems] == list(range(2, 12))
     assert "(and 24 more)" in caught.value.message
+
+
+def test_a_file_of_nothing_but_mistakes_ends_early() -> None:
+    """Each hint costs a search: 100,000 of them would take a minute."""
+    with pytest.raises(PolicyError, match=r"and 99 more") as caught:
+        policy("\n".join(f"key-{number}: {number}" for number in range(20_000)))
+    assert len(caught.value.problems) == document.MAX_PROBLEMS
 
 
 def test_a_circle_of_correlations_is_an_error() -> None:
