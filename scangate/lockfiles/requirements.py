@@ -33,9 +33,10 @@ _DEV_WORDS = frozenset(
 )
 _WORD_BREAKS = re.compile(r"[-_.]+")
 _SHAPE = re.compile(
-    r"-[-A-Za-z]|[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\]\s*)?(\Z|[;@(]|[=<>!~]=|[<>])|[./]|[a-z+]+://\S+\Z|\S+\.(whl|zip|tar\.gz)\Z"
+    r"-[-A-Za-z]|[./]|[a-z+]+://\S+\Z|\S+\.(whl|zip|tar\.gz)\Z"
+    r"|[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\]\s*)?(\Z|[;@(]|[=<>!~]=|[<>])"
 )
-_SCP_USER = re.compile(r"(?<=\Agit\+)[^/@]*@")
+_SCP_USER = re.compile(r"(?<=\Agit\+)[^/@]*@", re.IGNORECASE)
 _SAMPLED_LINES = 200
 _SAMPLED_CHARACTERS = 100_000
 

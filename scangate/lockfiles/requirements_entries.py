@@ -32,6 +32,7 @@ _ARCHIVES = (
 )
 _VCS = ("git", "hg", "svn", "bzr")
 _VCS_PREFIXES = tuple(f"{tool}+" for tool in _VCS)
+_URL_START = re.compile(r"[A-Za-z][A-Za-z0-9.+-]*://")
 _URL_SCHEMES = frozenset({"http", "https", "ftp", "file"})
 _HINT = (
     "Correct the line as pip's documentation of the requirements file format says; "
@@ -167,7 +168,7 @@ def _kind(url: str) -> Kind:
     if url.lower().startswith(_VCS_PREFIXES):
         return Kind.GIT
     scheme = _scheme(url)
-    if "://" in url and scheme != "file":
+    if _URL_START.match(url) and scheme != "file":
         return Kind.URL
     path = url.partition("#")[0].partition("?")[0] if scheme else url
     # A variable at the end may become an archive's name.
@@ -176,7 +177,7 @@ def _kind(url: str) -> Kind:
 
 def _filename(url: str, line: LogicalLine) -> str:
     try:
-        path = unquote(urlsplit(url).path) if "://" in url else url
+        path = unquote(urlsplit(url).path) if _URL_START.match(url) else url
     except ValueError as exc:
         raise line.error(f"{shown(url)} is not a URL", _HINT) from exc
     return path.rstrip("/").rpartition("/")[2]

@@ -1,12 +1,15 @@
 """requirements.txt as lines: bytes to text, text to logical lines, exactly as pip reads them (pip 20 to 26)."""
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scangate.errors import LockfileError
 
+MAX_LINES = 500_000
+"""Of a file. One with 2,000 packages and 50 digests each has 100,000."""
 MAX_LINE_CHARACTERS = 1_000_000
 """Of a logical line. A package with 2,000 wheels and a digest for each has 180,000."""
 
@@ -23,6 +26,8 @@ _CODING = re.compile(rb"coding[:=]\s*([-\w.]+)")
 _REFUSED_CODECS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
 _CREDENTIALS = re.compile(r"(?<=://)\S*@|\?\S*")
 _SHOWN_CHARACTERS = 120
+_READ_CHARACTERS = 5000
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class LogicalLine:
 
 def shown(text: str) -> str:
     """Text of a requirements file as an error may show it: short, and without what may be a secret in a URL."""
-    text = _CREDENTIALS.sub("", text)
+    text = _CREDENTIALS.sub("", text[:_READ_CHARACTERS])
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")
 
 
@@ -84,12 +89,12 @@ def logical_lines(text: str, path: str) -> Iterator[LogicalLine]:
     """
     number, started, size = 1, 1, 0
     parts: list[str] = []
-    for line, raw in zip(text.splitlines(), text.splitlines(keepends=True), strict=True):
+    for raw in _physical_lines(text):
+        line = raw.rstrip(_LINE_ENDS)
         size += len(line)
-        if size > MAX_LINE_CHARACTERS:
-            raise LockfileError(
-                path, f"longer than {MAX_LINE_CHARACTERS} characters", "Break the line up.", line=started
-            )
+        if size > MAX_LINE_CHARACTERS or number > MAX_LINES:
+            problem = f"a line longer than {MAX_LINE_CHARACTERS} characters, or more than {MAX_LINES} lines"
+            raise LockfileError(path, problem, "Check what made this file, or exclude it.", line=started)
         is_comment = line.lstrip().startswith("#")
         if line.endswith("\\") and not is_comment:
             parts.append(line.strip("\\"))
@@ -103,6 +108,12 @@ def logical_lines(text: str, path: str) -> Iterator[LogicalLine]:
             started = number
     if parts:
         yield _without_comment(path, started, "".join(parts))
+
+
+def _physical_lines(text: str) -> Iterator[str]:
+    """What `text.splitlines(keepends=True)` gives, but one by one: a list of millions of lines is gigabytes."""
+    for chunk in io.StringIO(text, newline="\n"):
+        yield from chunk.splitlines(keepends=True)
 
 
 def _without_comment(path: str, number: int, line: str) -> LogicalLine:

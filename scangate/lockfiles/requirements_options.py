@@ -11,6 +11,9 @@ from scangate.lockfiles.requirements_lines import LogicalLine
 if TYPE_CHECKING:
     from optparse import OptionParser
 
+MAX_OPTIONS_CHARACTERS = 100_000
+"""Of one line, other than plain "--hash" options: optparse takes quadratic time in its words."""
+
 _ONLY_HASHES = re.compile(r"""(?:--hash[= ]\w[^\s'"\\]*(?: +|\Z))+\Z""")  # nothing that a shell's rules would change
 
 
@@ -68,7 +71,7 @@ def split(line: LogicalLine) -> tuple[str, Options]:
     at = 0 if text.startswith("-") else text.find(" -") + 1
     if at == 0 and not text.startswith("-"):
         return text, NO_OPTIONS
-    head, rest = text[:at].rstrip(" "), text[at:]
+    head, rest = text[:at].rstrip(), text[at:]
     if _ONLY_HASHES.match(rest):
         return head, Options(hash=tuple(word.removeprefix("--hash=") for word in rest.split(" ") if _is_value(word)))
     return head, _parse(rest, line)
@@ -80,6 +83,8 @@ def _is_value(word: str) -> bool:
 
 
 def _parse(text: str, line: LogicalLine) -> Options:
+    if len(text) > MAX_OPTIONS_CHARACTERS:
+        raise line.error(f"more than {MAX_OPTIONS_CHARACTERS} characters of options", _HINT)
     try:
         words = shlex.split(text)
     except ValueError as exc:

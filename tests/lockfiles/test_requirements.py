@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scangate.errors import LockfileError
 from scangate.lockfiles import requirements, requirements_walk
 from scangate.lockfiles.requirements_entries import MAX_REQUIREMENT_CHARACTERS
-from scangate.lockfiles.requirements_lines import MAX_LINE_CHARACTERS, logical_lines
+from scangate.lockfiles.requirements_lines import MAX_LINE_CHARACTERS, _physical_lines, logical_lines
 from scangate.lockfiles.requirements_via import MAX_PATH
 from scangate.lockfiles.requirements_walk import MAX_DEPTH, MAX_INCLUDES
 from scangate.models import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
@@ -293,6 +293,11 @@ def test_a_path_to_the_lockfile_may_be_written_with_a_dot() -> None:
         requirements.read("./requirements.txt", memory, NO_REGISTRIES)
 
 
+def test_lines_are_bounded() -> None:
+    assert error("\n" * 500_000 + "x==1").line == 500_001
+    assert len(read("\n" * 499_999 + "x==1").dependencies) == 1
+
+
 def test_requirements_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements_walk, "MAX_STATEMENTS", 3)
     assert len(read("x==1\n" * 3).dependencies) == 3
@@ -425,6 +430,10 @@ def test_long_lines_are_refused(text: str) -> None:
         "-e 'x @ git+https://x.example/x ; " + "(" * 4000 + "'",
         "x " + " " * 900_000 + "y",
         "x" + "\t" * 200_000 + "#",
+        "- " * 400_000,
+        "--trusted-host " + "a://" * 20_000,
+        "https://" + "[" * 9000,
+        "-e " + "#egg=a-" * 1300,
     ],
 )
 def test_hostile_lines_end_in_time(text: str) -> None:
@@ -722,6 +731,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     found = outcome(data)
     assert found.path == "requirements.txt"
+
+
+@given(st.text(alphabet="ab\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"))
+def test_lines_break_where_python_breaks_them(text: str) -> None:
+    assert list(_physical_lines(text)) == text.splitlines(keepends=True)
 
 
 @given(st.text(alphabet="ab#\\ \t\n\r\x0c\u2028"))
