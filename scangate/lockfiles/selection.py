@@ -52,7 +52,8 @@ def is_prose(found: Found) -> bool:
 
     try:
         text = requirements_lines.decode(found.files.read(found.path) or b"", found.path)
-        return _REQUIREMENT_MARK.search(text) is None and not requirements.looks_like(text)
+        is_text = "\x00" not in text
+        return is_text and _REQUIREMENT_MARK.search(text) is None and not requirements.looks_like(text)
     except LockfileError:
         return False
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scangate import lockfiles
 from scangate.changes.discovery import Candidate, discover, excludes
 from scangate.errors import LockfileError, UsageError
-from tests.changes.unprivileged import open_folder, ordinary_user
+from tests.changes.unprivileged import NOBODY, open_folder, ordinary_user
 
 Finder = Callable[..., list[str]]
 
@@ -241,6 +241,21 @@ class TestRepository:
         assert found(repository, "example") == ["example/poetry.lock"]
         assert found(bare) == ["poetry.lock"]
         assert not (repository / "ran").exists()
+
+    def test_a_tracked_lockfile_in_a_closed_folder_is_found_and_refused_when_read(self) -> None:
+        with open_folder() as folder:
+            touch(folder, ["closed/poetry.lock", "uv.lock"])
+            git(folder, "init", "-q", "-b", "main")
+            git(folder, "add", ".")
+            if os.geteuid() == 0:
+                for path in (folder, *folder.rglob("*")):
+                    os.chown(path, NOBODY, NOBODY)
+            (folder / "closed").chmod(0)
+            with ordinary_user():
+                one, _ = find(folder)
+                assert one.path == "closed/poetry.lock"
+                with pytest.raises(LockfileError, match="Permission denied"):
+                    one.files.read(one.path)
 
 
 class TestWalk:

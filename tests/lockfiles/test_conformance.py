@@ -42,10 +42,12 @@ def read_text(format_: str, folder: Path, content: bytes) -> Lockfile:
     return read(format_, folder)
 
 
-def refused(attempt: Callable[[], object], path: str) -> None:
+def refused(attempt: Callable[[], object], path: str | None = None) -> None:
+    """One clear error; `path` is the file that it names (None: or one that this file includes)."""
     with pytest.raises(LockfileError) as caught:
         attempt()
-    assert caught.value.message.startswith((f"{path}: ", f"{path}:"))
+    if path is not None:
+        assert caught.value.message.startswith(f"{path}:")
     assert len(caught.value.message) < 1000
     assert not {"\n", "\r"} & set(caught.value.message + caught.value.hint)
     assert caught.value.hint.endswith(".")
@@ -73,8 +75,9 @@ def test_every_registered_format_has_a_name_here_a_loader_and_real_files() -> No
 )
 def test_a_format_is_loaded_when_it_is_needed_and_not_before(modules: str, absent: set[str]) -> None:
     code = f"{modules}; import sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert absent.isdisjoint(loaded)
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
+    assert absent.isdisjoint(done.stdout.split())
 
 
 class TestRefused:
@@ -166,7 +169,7 @@ def test_a_damaged_real_file_is_read_or_refused_but_never_a_crash(
     try:
         lockfile = read_text(format_, folder, bytes(content))
     except LockfileError:
-        refused(lambda: read(format_, folder), NAMES[format_])
+        refused(lambda: read(format_, folder))
     else:
         for one in lockfile.dependencies:
             check_dependency(one)

@@ -164,6 +164,7 @@ class TestSources:
             ("2.1", 'priority = "explicit"', Kind.REGISTRY),
             ("2.1", "secondary = true", Kind.REGISTRY),
             ("2.1", '[[tool.poetry.source]]\nname = "PyPI"', Kind.REGISTRY),
+            ("2.1", 'priority = "explicit"\n[[tool.poetry.source]]\nurl = "https://nameless.example"', Kind.REGISTRY),
         ],
     )
     def test_without_a_source_it_is_the_index_that_pyproject_leaves_in_charge(
