@@ -68,7 +68,7 @@ class BadAnswer(ServiceError):
 
 
 class ReportGone(ServiceError):
-    """The report URL answers 403, 404 or 410: expired, or never there."""
+    """The report URL answers 400, 401, 403, 404 or 410: expired, or never there."""
 
 
 class Interrupted(KeyboardInterrupt):
