@@ -128,6 +128,7 @@ def _phase(phase: Phase, value: object) -> PhaseRecord:
         stderr=_output(data.get("Stderr"), f"{where}.Stderr"),
     )
     record.empty = not any(items(data.get(key), f"{where}.{key}") for key in ("Files", "Sockets", "Commands", "DNS"))
+    # Checked, not searched: they repeat what the lists say, and hold the environment of every execve.
     items(data.get("Syscalls"), f"{where}.Syscalls")
     record.files.extend(_files(phase, data.get("Files"), f"{where}.Files"))
     record.sockets.extend(_sockets(phase, data.get("Sockets"), f"{where}.Sockets"))
