@@ -9,17 +9,20 @@ from dataclasses import replace
 from scangate import purls
 from scangate.errors import LockfileError
 from scangate.files import Files
-from scangate.lockfiles import integrity, jsonlines, npm_entries, npm_graph, npmrc
+from scangate.lockfiles import integrity, jsonlines, npm_entries, npmrc
 from scangate.lockfiles.npm_divergence import divergences
 from scangate.lockfiles.npm_entries import Entry, Tree
+from scangate.lockfiles.npm_graph import shortest_paths
 from scangate.lockfiles.npm_source import Source, Sources, confusion
-from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Scope
+from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import Registries
 
 NAME = "npm-package-lock"
 
 _VERSIONS = (1, 2, 3)
-_NPM, _REGISTRY = Ecosystem.NPM, Kind.REGISTRY  # looking up an enum's member costs as much as a call
+# Looking up an enum's member costs as much as a call.
+_NPM, _REGISTRY = Ecosystem.NPM, Kind.REGISTRY
+_DIRECT, _TRANSITIVE, _UNKNOWN = Relation.DIRECT, Relation.TRANSITIVE, Relation.UNKNOWN
 _HINT = "Make the lockfile anew with npm."
 
 
@@ -72,10 +75,10 @@ def _dependencies(tree: Tree, path: str, config: npmrc.Npmrc, registries: Regist
     sources = _tied(entries, list(map(Sources(config, registries, at).of, entries)))
     labels = list(map(_label, entries, sources))
     scopes = _scopes(entries, labels)
-    traces = npm_graph.trace(tree, labels, at)
+    paths = shortest_paths(tree, labels, at)
     return tuple(
-        _dependency(entry, source, scopes[label], trace, path)
-        for entry, source, label, trace in zip(entries, sources, labels, traces, strict=True)
+        _dependency(entry, source, scopes[label], way, path)
+        for entry, source, label, way in zip(entries, sources, labels, paths, strict=True)
         if not entry.own
     )
 
@@ -123,7 +126,7 @@ def _confused(entry: Entry, source: Source, owner: str) -> Source:
     return replace(source, kind=Kind.PRIVATE_REGISTRY, facts=(*source.facts, fact))
 
 
-def _dependency(entry: Entry, source: Source, scope: Scope, trace: npm_graph.Trace, path: str) -> Dependency:
+def _dependency(entry: Entry, source: Source, scope: Scope, way: tuple[str, ...], path: str) -> Dependency:
     name, kind, digest = entry.name, source.kind, entry.integrity
     version = entry.version or source.version
     return Dependency(
@@ -136,8 +139,8 @@ def _dependency(entry: Entry, source: Source, scope: Scope, trace: npm_graph.Tra
         source=source.text or entry.spec,
         integrity=integrity.from_sri(digest) if digest is not None else (),
         scope=scope,
-        relation=trace[0],
-        path=trace[1],
+        relation=_TRANSITIVE if len(way) > 1 else _DIRECT if way else _UNKNOWN,
+        path=way,
         lockfile=path,
         line=entry.line,
         facts=source.facts,

@@ -88,8 +88,10 @@ def _object(value: object) -> dict[str, object]:
 
 def _text(members: Mapping[str, object], key: str) -> str | None:
     value = members.get(key)
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
         return value or None
+    if value is None:
+        return None
     raise _BadEntryError(f"has a {key!r} that is not text")
 
 
@@ -145,16 +147,21 @@ def from_packages(packages: Object, path: str, manifest: Object | None = None) -
 
 def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     place, folder = holder(location)
-    spec = _text(members, "resolved")
+    version, spec, integrity = _text(members, "version"), _text(members, "resolved"), _text(members, "integrity")
     if not folder:
-        return _directory(location, line, members, spec)
+        # A directory of the project is fetched from nowhere; one that says otherwise is a dependency in disguise.
+        name = _text(members, "name") or location.rpartition("/")[2]
+        name = name if spec is None else _checked(name)
+        needs = _needs(members, (*_MANIFEST_KEYS, "devDependencies"))
+        return Entry(
+            location, place, "", name, line, version, spec, integrity, _scope(members), needs, own=spec is None
+        )
     name = _checked(folder)
     if "name" in members:
         name = _checked(_text(members, "name") or folder)
     needs = _needs(members, _MANIFEST_KEYS)
     if "peerDependenciesMeta" in members:
         needs = _without_optional_peers(members, needs)
-    version, integrity = _text(members, "version"), _text(members, "integrity")
     entry = Entry(location, place, folder, name, line, version, spec, integrity, _scope(members), needs)
     if "inBundle" in members:
         entry.bundled = _flag(members, "inBundle")
@@ -163,25 +170,6 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
             raise _BadEntryError("is a link without a target")
         entry.target = spec.removeprefix("file:").rstrip("/")
     return entry
-
-
-def _directory(location: str, line: int, members: dict[str, object], spec: str | None) -> Entry:
-    """An entry outside node_modules: the project, a workspace, or what a link leads to."""
-    name = _text(members, "name") or location.rpartition("/")[2]
-    return Entry(
-        location,
-        location,
-        "",
-        name if spec is None else _checked(name),
-        line,
-        _text(members, "version"),
-        spec,
-        _text(members, "integrity"),
-        _scope(members),
-        _needs(members, (*_MANIFEST_KEYS, "devDependencies")),
-        # A directory of the project is fetched from nowhere; one that says otherwise is a dependency in disguise.
-        own=spec is None,
-    )
 
 
 def _without_optional_peers(members: Mapping[str, object], needs: Needs) -> Needs:

@@ -1,17 +1,11 @@
-"""Who needs whom in a tree of node_modules: relation, and one shortest path to every entry."""
+"""Who needs whom in a tree of node_modules: one shortest path to every entry."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 
 from scangate.lockfiles.npm_entries import Entry, Tree, holder
-from scangate.models import Relation
 
 _Children = dict[str, int]
-
-Trace = tuple[Relation, tuple[str, ...]]
-"""How an entry came in: the relation, and the path, empty where nothing that is known needs the entry."""
-
-_UNKNOWN: Trace = (Relation.UNKNOWN, ())
 
 
 class _Places:
@@ -42,17 +36,18 @@ class _Places:
         return known
 
 
-def trace(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -> list[Trace]:
-    """Relation and path of each of the tree's entries; `labels` are their "name@version", as paths show them.
+def shortest_paths(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -> list[tuple[str, ...]]:
+    """For each of the tree's entries, one shortest path from a direct dependency to it; empty where none leads there.
 
-    Breadth first from all direct dependencies at once, in the file's order: so each path is a shortest one.
+    `labels` are the entries' "name@version", as paths show them. Breadth first from all direct dependencies at once,
+    in the file's order: so the first path that reaches an entry is a shortest one.
     """
     entries = tree.entries
     places = _Places(entries)
-    found = [_UNKNOWN if entry.own else None for entry in entries]
+    paths: list[tuple[str, ...]] = [()] * len(entries)
     queue: deque[int] = deque()
 
-    def reach(needy: Entry, relation: Relation, path: tuple[str, ...]) -> None:
+    def reach(needy: Entry, path: tuple[str, ...]) -> None:
         # Without modules of its own, a package sees what its neighbours see.
         visible = places.visible(needy.location if needy.location in places.children else needy.place)
         for names in needy.needs:
@@ -60,17 +55,16 @@ def trace(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -> list[Tr
                 for children in visible:
                     if name in children:
                         i = children[name]
-                        if found[i] is None:
-                            found[i] = (relation, (*path, labels[i]))
+                        if not paths[i] and not entries[i].own:
+                            paths[i] = (*path, labels[i])
                             queue.append(i)
                         break
 
     for root in tree.roots:
-        reach(at[root], Relation.DIRECT, ())
-    transitive = Relation.TRANSITIVE
+        reach(at[root], ())
     while queue:
         i = queue.popleft()
         entry = entries[i] if entries[i].target is None else at.get(entries[i].target or "", entries[i])
         if entry.needs:
-            reach(entry, transitive, (found[i] or _UNKNOWN)[1])
-    return [one or _UNKNOWN for one in found]
+            reach(entry, paths[i])
+    return paths

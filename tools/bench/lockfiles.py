@@ -18,14 +18,15 @@ import time
 from collections.abc import Callable
 
 from scangate.lockfiles import npm
-from scangate.registries import DEFAULT_URL, NO_REGISTRIES, Ecosystem
+from scangate.models import Ecosystem
+from scangate.registries import DEFAULT_URL, NO_REGISTRIES
 
 LIMIT = 6.0
 ENTRIES = 10_000
 
 
 class Memory:
-    """The one file, already read from disk: both sides are spared that."""
+    """The one file, already in memory: both sides are spared the disk."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -35,20 +36,21 @@ class Memory:
 
 
 def package_lock(entries: int = ENTRIES, seed: int = 7) -> bytes:
-    """A lockfile as npm 10 writes it: a fifth of the places nested, four dependencies a package, one scope in six."""
+    """A lockfile as npm 10 writes it: a fifth of the places nested where they are needed, one scope in six."""
     rng = random.Random(seed)
     names = [
         f"@scope{i % 97}/package-{i}" if i % 6 == 0 else f"package-{i}-of-some-length" for i in range(entries * 4 // 5)
     ]
-    packages: dict[str, object] = {
-        "": {"name": "bench", "version": "1.0.0", "dependencies": dict.fromkeys(names[:200], "^1.0.0")}
+    packages: dict[str, dict[str, object]] = {
+        "": {"name": "bench", "version": "1.0.0", "dependencies": dict.fromkeys(names[::4], "^1.0.0")}
     }
-    top = {name: f"node_modules/{name}" for name in names}
     for name in names:
-        packages[top[name]] = _entry(name, rng, names)
+        packages[f"node_modules/{name}"] = _entry(name, rng, names)
+    needy = [place for place, members in packages.items() if place and "dependencies" in members]
     while len(packages) <= entries:
-        name = rng.choice(names)
-        packages[f"{top[rng.choice(names)]}/node_modules/{name}"] = _entry(name, rng, names)
+        place = rng.choice(needy)
+        name = rng.choice(sorted(packages[place]["dependencies"]))  # type: ignore[call-overload]  # a dict, see above
+        packages[f"{place}/node_modules/{name}"] = _entry(name, rng, names)
     document = {"name": "bench", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": packages}
     return json.dumps(document, indent=2).encode()
 
@@ -72,6 +74,7 @@ def _entry(name: str, rng: random.Random, names: list[str]) -> dict[str, object]
 
 
 def timed(call: Callable[[], object]) -> float:
+    """Seconds of processor time: other programs on the machine disturb it less than they do the clock on the wall."""
     gc.collect()
     start = time.process_time()
     call()
