@@ -63,7 +63,7 @@ class PhaseRecord:
     hosts: list[HostContacted] = field(default_factory=list)
     planted: dict[str, str] = field(default_factory=dict)
     empty: bool = False
-    """The report lists no command, file, socket or look-up at all, not even a noisy one."""
+    """The report lists no command, file (not even one that is noise), socket or name at all."""
 
 
 def read_phases(analysis: Mapping[str, object]) -> tuple[PhaseRecord, ...]:
@@ -127,13 +127,13 @@ def _phase(phase: Phase, value: object) -> PhaseRecord:
         stdout=_output(data.get("Stdout"), f"{where}.Stdout"),
         stderr=_output(data.get("Stderr"), f"{where}.Stderr"),
     )
-    record.empty = not any(items(data.get(key), f"{where}.{key}") for key in ("Files", "Sockets", "Commands", "DNS"))
     # Checked, not searched: they repeat what the lists say, and hold the environment of every execve.
     items(data.get("Syscalls"), f"{where}.Syscalls")
     record.files.extend(_files(phase, data.get("Files"), f"{where}.Files"))
     record.sockets.extend(_sockets(phase, data.get("Sockets"), f"{where}.Sockets"))
     record.hosts.extend(_hosts(phase, data.get("DNS"), f"{where}.DNS", record.sockets))
     _read_commands(record, data.get("Commands"), f"{where}.Commands")
+    record.empty = not (data.get("Files") or record.sockets or record.hosts or record.commands)
     return record
 
 

@@ -19,7 +19,16 @@ def test_null_and_missing_lists_are_nothing_seen_but_no_mistake() -> None:
     assert codes(analysed(document(install=install), THING)) == []
 
 
-@pytest.mark.parametrize("imports", [NOTHING, {"Status": "completed"}, {"Status": "completed", "Stdout": b64("ok\n")}])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        NOTHING,
+        {"Status": "completed"},
+        {"Status": "completed", "Stdout": b64("ok\n")},
+        {**NOTHING, "DNS": [{"Class": "IN", "Queries": []}]},
+        {**NOTHING, "DNS": [{"Class": "IN", "Queries": [{"Hostname": ".", "Types": ["NS"]}]}]},
+    ],
+)
 def test_a_completed_phase_without_any_observation_is_blind(imports: object) -> None:
     assert codes(analysed(document(imports=imports), THING)) == ["blind:import"]
 
@@ -33,7 +42,7 @@ def test_a_failed_phase_without_any_observation_is_blind_as_well() -> None:
     "seen",
     [
         {"Files": [{"Path": "pipe:[5]", "Read": True, "Write": False, "Delete": False}]},
-        {"DNS": [{"Queries": []}]},
+        {"DNS": [{"Queries": [{"Hostname": "a.example", "Types": ["A"]}]}]},
         {"Sockets": [{"Address": "", "Port": 0}]},
         {"Commands": [{"Command": []}]},
     ],
