@@ -3,7 +3,7 @@
 All that is wrong is an error with its place; nothing is ignored, and nothing unknown is accepted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -16,10 +16,8 @@ from scangate.policy import document, suggest
 from scangate.policy.document import START, Place, Problems, Scalar
 from scangate.policy.model import (
     ACTIONS,
+    BLANK,
     DEFAULT,
-    DEFAULT_ENGINES,
-    MAX_REPORT_AGE,
-    OUTCOMES,
     AllOf,
     AllowEntry,
     AtLeast,
@@ -35,7 +33,7 @@ from scangate.policy.reading import Entry, Leaf, Reader
 from scangate.policy.schema import POLICY
 from scangate.policy.shapes import SET_REFERENCE
 from scangate.purls import Purl, parse
-from scangate.registries import ALL_PUBLIC_HOSTS, NO_REGISTRIES, PrivateRegistry, Registries
+from scangate.registries import ALL_PUBLIC_HOSTS, PrivateRegistry, Registries
 
 _REGISTRY_SET = "registries"
 
@@ -47,7 +45,8 @@ def load(source: str | bytes, where: str) -> Policy:
 
     Raises PolicyError with up to ten problems, each with file:line:column.
     """
-    return _Loader(where, _builtin()).load(source)
+    base, sets = _builtin()
+    return _Loader(where, base, sets).load(source)
 
 
 def default() -> Policy:
@@ -58,32 +57,34 @@ def default() -> Policy:
 @cache
 def _builtin() -> tuple[Policy, Sets]:
     source = resources.files("scangate.policy").joinpath("default.yml").read_bytes()
-    loader = _Loader(DEFAULT, (None, {_REGISTRY_SET: tuple(Scalar(START, host) for host in sorted(ALL_PUBLIC_HOSTS))}))
+    registries = {_REGISTRY_SET: tuple(Scalar(START, host) for host in sorted(ALL_PUBLIC_HOSTS))}
+    loader = _Loader(DEFAULT, BLANK, registries)
     return loader.load(source), loader.reader.sets
 
 
 class _Loader:
-    """Loads one file on top of `base`: the built-in policy (None while that is itself loaded) and its sets."""
+    """Loads one file on top of `base`, whose rules rely on `sets`."""
 
-    def __init__(self, where: str, base: tuple[Policy | None, Sets]) -> None:
+    def __init__(self, where: str, base: Policy, sets: Sets) -> None:
         self._where = where
+        self._built_in = base is BLANK
+        self._base = base
+        self._taken = frozenset(sets)
         self._problems = Problems(where)
-        self._base, self._base_sets = base
-        self._built_in = self._base is None
-        self.reader = Reader(self._problems, dict(self._base_sets))
+        self.reader = Reader(self._problems, dict(sets))
 
     def load(self, source: str | bytes) -> Policy:
         root = document.parse(source, self._problems)
         extends = _child(root, "extends")
         if isinstance(extends, Scalar) and extends.text == "none":
-            self._base = None
-        inherited = {} if self._base is None else {rule.id: rule for rule in self._base.rules}
-        self.reader.builtin_rules = frozenset(inherited)
+            self._base = BLANK
+            self._taken = frozenset({_REGISTRY_SET})
+        self.reader.builtin_rules = frozenset(rule.id for rule in self._base.rules)
         self._read_sets(root)
         entry = self.reader.read(root, POLICY)
         self._problems.check()
         assert isinstance(entry, Entry)
-        policy = self._policy(entry, inherited)
+        policy = self._policy(entry)
         self._problems.check()
         return policy
 
@@ -91,7 +92,7 @@ class _Loader:
         """Before all else: patterns and lists refer to them."""
         node = _child(root, "sets")
         for key, value in node.entries if isinstance(node, document.Mapping) else ():
-            if key.text in self._base_sets:
+            if key.text in self._taken:
                 hint = "Built-in rules rely on it: give yours another name."
                 self._problems.add(key.place, f"{key.text!r} is a built-in set", hint)
             elif isinstance(value, document.Sequence):
@@ -101,36 +102,28 @@ class _Loader:
                         self._problems.add(item.place, "a set within a set", "Write its values out.")
                 self.reader.sets[key.text] = items
 
-    def _policy(self, entry: Entry, inherited: Mapping[str, Rule]) -> Policy:
+    def _policy(self, entry: Entry) -> Policy:
         base = self._base
-        actions = dict(base.actions) if base else {key: Decided(action) for key, action in ACTIONS.items()}
-        outcomes = dict(base.outcomes) if base else {code: Decided(action) for code, action in OUTCOMES.items()}
-        for key, leaf in self._table(entry, "actions"):
+        actions, outcomes = dict(base.actions), dict(base.outcomes)
+        for key, leaf in entry.table("actions"):
             actions[Severity(key)] = Decided(Action(str(leaf.value)), self._at(leaf.place))
-        for key, leaf in self._table(entry, "outcomes"):
+        for key, leaf in entry.table("outcomes"):
             outcomes[OutcomeCode(key)] = Decided(OutcomeAction(str(leaf.value)), self._at(leaf.place))
-        rules = self._rules(entry, inherited, actions)
-        mode = Mode(entry.text("mode", Mode.ENFORCE))
+        rules = self._rules(entry, actions)
+        mode = Mode(entry.text("mode", base.mode))
         self._check_bite(entry, rules, mode)
-        engines = tuple(dict.fromkeys(Engine(word) for word in entry.texts("engines")))
         return Policy(
             where=self._where,
             mode=mode,
-            engines=engines or (base.engines if base else DEFAULT_ENGINES),
-            max_report_age=entry.integer("max-report-age", base.max_report_age if base else MAX_REPORT_AGE),
+            engines=tuple(dict.fromkeys(Engine(word) for word in entry.texts("engines"))) or base.engines,
+            max_report_age=entry.integer("max-report-age", base.max_report_age),
             rules=tuple(rules.values()),
             actions=actions,
             outcomes=outcomes,
-            allow=tuple(self._allow(allowed, rules) for allowed in entry.entries("allow")),
+            allow=(*base.allow, *(self._allow(allowed, rules) for allowed in entry.entries("allow"))),
             registries=self._registries(entry.entry("registries")),
-            exclude=entry.texts("exclude"),
+            exclude=entry.texts("exclude") or base.exclude,
         )
-
-    def _table(self, entry: Entry, key: str) -> Iterator[tuple[str, Leaf]]:
-        table = entry.entry(key)
-        for name in table.values if table else ():
-            assert table is not None
-            yield name, table.leaf(name)
 
     def _at(self, place: Place) -> str:
         return DEFAULT if self._built_in else f"{self._where}:{place.line}"
@@ -145,11 +138,9 @@ class _Loader:
 
     # ---------------------------------------------------------------------------------------------- rules
 
-    def _rules(
-        self, entry: Entry, inherited: Mapping[str, Rule], actions: Mapping[Severity, Decided[Action]]
-    ) -> Mapping[str, Rule]:
+    def _rules(self, entry: Entry, actions: Mapping[Severity, Decided[Action]]) -> Mapping[str, Rule]:
         """By id, in an order in which each correlation stands behind what it refers to."""
-        rules = dict(inherited)
+        rules = {rule.id: rule for rule in self._base.rules}
         first: dict[str, Place] = {}
         references: list[Leaf] = []
         for each in entry.entries("rules"):
@@ -270,7 +261,7 @@ class _Loader:
 
     def _registries(self, entry: Entry | None) -> Registries:
         if entry is None:
-            return self._base.registries if self._base else NO_REGISTRIES
+            return self._base.registries
         private = tuple(
             PrivateRegistry(host=each.text("host"), names=each.texts("names"), where=self._at(each.place))
             for each in entry.entries("private")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, assert_never
 from urllib.parse import unquote
 
 from scangate.models import (
@@ -113,6 +113,8 @@ def normalised_name(ecosystem: Ecosystem, name: str) -> str:
             return name.lower()
         case Ecosystem.NPM:
             return name
+        case _:
+            assert_never(ecosystem)
 
 
 def _glob(text: str) -> re.Pattern[str]:
@@ -225,7 +227,13 @@ OUTCOMES: Mapping[OutcomeCode, OutcomeAction] = {
     OutcomeCode.LOCAL: OutcomeAction.NOTE,
 }
 
-DEFAULT_ENGINES = (Engine.DYNAMIC_ANALYSIS,)
-
-MAX_REPORT_AGE = 90
-"""Days."""
+BLANK = Policy(
+    where=DEFAULT,
+    mode=Mode.ENFORCE,
+    engines=(Engine.DYNAMIC_ANALYSIS,),
+    max_report_age=90,
+    rules=(),
+    actions={severity: Decided(action) for severity, action in ACTIONS.items()},
+    outcomes={code: Decided(action) for code, action in OUTCOMES.items()},
+)
+"""What holds where a policy says nothing: what the built-in policy, and one with `extends: none`, start from."""

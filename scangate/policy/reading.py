@@ -89,6 +89,11 @@ class Entry:
     def texts(self, key: str) -> tuple[str, ...]:
         return tuple(str(leaf.value) for leaf in self.leaves(key))
 
+    def table(self, key: str) -> tuple[tuple[str, Leaf], ...]:
+        """The keys and values of a table of single values."""
+        inner = self.entry(key)
+        return () if inner is None else tuple((name, inner.leaf(name)) for name in inner.values)
+
     def groups(self, key: str) -> Iterator[tuple[Leaf, ...]]:
         for item in self._items(key):
             assert isinstance(item, Row)
@@ -338,11 +343,8 @@ def _what(shape: Scalars) -> str:
         case Word():
             return f"one of {', '.join(shape.words[:12])}"
         case Integer():
-            return (
-                f"the number {shape.lowest}"
-                if shape.lowest == shape.highest
-                else (f"a whole number from {shape.lowest} to {shape.highest}")
-            )
+            single = shape.lowest == shape.highest
+            return f"the number {shape.lowest}" if single else f"a whole number from {shape.lowest} to {shape.highest}"
         case Flag():
             return "true or false"
         case Day():

@@ -2,7 +2,7 @@
 
 from scangate.models import Action, Ecosystem, Engine, Mode, OutcomeAction, OutcomeCode, Phase, Severity
 from scangate.policy.conditions import KINDS
-from scangate.policy.model import MAX_REPORT_AGE, Observe
+from scangate.policy.model import BLANK, Observe
 from scangate.policy.shapes import (
     GLOB,
     HOST_AND_PORT,
@@ -199,7 +199,7 @@ POLICY = Record(
         Field(
             name="max-report-age",
             shape=Integer(lowest=1, highest=3650),
-            doc=f"Days; an older report is the outcome `stale`. By default {MAX_REPORT_AGE}.",
+            doc=f"Days; an older report is the outcome `stale`. By default {BLANK.max_report_age}.",
         ),
         Field(name="registries", shape=_REGISTRIES, doc="Which hosts are mirrors, which are private."),
         Field(name="exclude", shape=Many(item=GLOB, single=True), doc="Globs of lockfile paths to leave out."),

@@ -80,6 +80,7 @@ MISTAKES = [
     (BASE + "sets: {Big: [a]}", "2:8", "expected a kebab-case word, found 'Big'", ""),
     (BASE + "sets: {registries: [a.example]}", "2:8", "'registries' is a built-in set", "another name"),
     (BASE + "sets: {a: [b.example, '@c']}", "2:23", "a set within a set", ""),
+    (BASE + "sets: {a: b}", "2:11", "expected a list, found 'b'", ""),
     (BASE + "sets: [a]", "2:7", "expected a mapping, found a list", ""),
     (BASE + "rules: [x]", "2:9", "expected a mapping (a rule), found 'x'", ""),
     (BASE + "rules:\n- {id: x}", "3:3", "a rule needs 'title'", "`title: …`"),
@@ -118,6 +119,19 @@ MISTAKES = [
     (RULE + "package, packages: 'pkg:nmp/a'}", "3:70", "unknown package type 'nmp'", "npm, pypi"),
     (RULE + "package, packages: left-pad}", "3:70", "expected a purl", ""),
     (RULE + "host, ecosystems: pip}", "3:69", "unknown word 'pip'", "Valid here: npm, pypi"),
+    (
+        BASE + "allow: [{package: 'pkg:npm/a@1', rules: [], reason: r, expires: [a]}]",
+        "2:49",
+        "nothing stands in it",
+        "",
+    ),
+    (
+        BASE + "allow: [{package: 'pkg:npm/a@1', rules: x, reason: r, expires: [a]}]",
+        "2:65",
+        "expected a date",
+        "Write a date.",
+    ),
+    (BASE + "rules: [{id: a, title: T, severity: low, action: {}, observe: bait}]", "2:50", "found a mapping", ""),
     (RULE + "socket, match: {named: [true]}}", "3:74", "expected true or false, found a list", ""),
     (RULE + "socket, match: {address: [[a]]}}", "3:77", "expected an IP address or network, found a list", ""),
     (RULE + "host, match: {host: [[a]]}}", "3:72", "expected a pattern, found a list", ""),
@@ -372,8 +386,20 @@ def test_built_in_rules_take_another_severity_or_action() -> None:
 def test_without_the_built_in_rules_their_names_are_free() -> None:
     read = rules("- {id: bait-secret, title: Mine, severity: high, observe: package, packages: 'pkg:npm/a'}")
     assert [each.title for each in read.rules] == ["Mine"]
-    with pytest.raises(PolicyError, match="no rule"):
+    with pytest.raises(PolicyError, match="there is no rule 'bait-secret'"):
         rules("- {id: x, title: X, severity: high, all-of: [[bait-secret]]}")
+
+
+def test_built_in_sets_are_taken_only_where_built_in_rules_rely_on_them() -> None:
+    mine = "sets: {oast: [mine.example]}\n"
+    with pytest.raises(PolicyError, match="'oast' is a built-in set"):
+        policy(mine)
+    alone = "extends: none\nrules: [{id: x, title: X, severity: high, observe: host, match: {suffix: '@oast'}}]\n"
+    test = policy(mine + alone).rules[0].test
+    assert isinstance(test, Watch)
+    assert test.match == (Condition(key="suffix", values=("mine.example",)),)
+    with pytest.raises(PolicyError, match="'registries' is a built-in set"):
+        policy("sets: {registries: [mine.example]}\n" + alone)
 
 
 def test_an_observing_policy_need_not_deny() -> None:
