@@ -143,11 +143,11 @@ class _Search:
         format_ = lockfile_as or self.recognise(shown)
         if format_ is None:
             raise UsageError(f"{shown}: the name is not that of a lockfile.", self.formats_hint())
-        root = self._toplevel(target.parent) or target.parent
+        root = self._root(target.parent)
         return self._candidate(shown, format_, WorkTree(self.cwd, root=root))
 
     def folder(self, folder: Path) -> list[Candidate]:
-        root = self._toplevel(folder) or (self.cwd if _absolute(folder).is_relative_to(_absolute(self.cwd)) else folder)
+        root = self._root(folder)
         start = os.path.relpath(os.path.realpath(folder), os.path.realpath(root)).replace(os.sep, "/")
 
         def excluded(name: str) -> bool:
@@ -170,11 +170,12 @@ class _Search:
     def formats_hint(self) -> str:
         return f"Say what it is by --lockfile-as FORMAT, one of: {', '.join(self.formats)}."
 
-    def _toplevel(self, folder: Path) -> Path | None:
+    def _root(self, folder: Path) -> Path:
+        """What a lockfile in the folder may refer to: its repository, else the working directory, else the folder."""
         try:
             return Git(folder, self.environ).toplevel()
         except GitError:
-            return None
+            return self.cwd if _absolute(folder).is_relative_to(_absolute(self.cwd)) else folder
 
     def _listing(self, folder: Path, excluded: Callable[[str], bool]) -> Iterable[str]:
         """Files below the folder, as paths relative to it, without what is left out; recognised ones at least."""

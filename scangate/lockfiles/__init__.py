@@ -17,19 +17,19 @@ from scangate.registries import Registries
 
 
 def _npm() -> Format:
-    import scangate.lockfiles.npm as npm
+    from scangate.lockfiles import npm
 
     return npm
 
 
 def _requirements() -> Format:
-    import scangate.lockfiles.requirements as requirements
+    from scangate.lockfiles import requirements
 
     return requirements
 
 
 def _poetry() -> Format:
-    import scangate.lockfiles.poetry as poetry
+    from scangate.lockfiles import poetry
 
     return poetry
 

@@ -106,6 +106,7 @@ def _dependency(
 ) -> Dependency:
     name, version = package.node.name, package.node.version
     place = _place(package, project, registries)
+    digests = integrity.from_hex(" ".join(package.hashes))
     relation = Relation.UNKNOWN
     if reached is not None:
         relation = Relation.DIRECT if reached.direct else Relation.TRANSITIVE
@@ -117,13 +118,13 @@ def _dependency(
         purl=purls.pypi(name, version) if place.kind is Kind.REGISTRY else None,
         registry=place.registry,
         source=place.source,
-        integrity=integrity.from_hex(" ".join(package.hashes)),
+        integrity=digests,
         scope=_scope(package, reached),
         relation=relation,
         path=reached.path if reached is not None else (),
         lockfile=path,
         line=package.line,
-        facts=place.facts,
+        facts=place.facts if digests else (*place.facts, *_no_integrity(package)),
     )
 
 
@@ -176,6 +177,14 @@ def _from_index(package: _Package, source: _Source | None, project: Project | No
         detail = f"{belongs}, and comes from {host}."
         facts = (*facts, LockFact(check="confusion", detail=detail, line=package.line))
     return _Place(kind=origin.kind, registry=host, source=shown, facts=facts)
+
+
+def _no_integrity(package: _Package) -> tuple[LockFact, ...]:
+    """Poetry writes digests for whatever comes from an index; where there are none, it installs without a check."""
+    if package.source is not None and package.source.type != "legacy":
+        return ()
+    detail = f"{package.node.label} has no integrity digest: nothing holds its source to what was locked."
+    return (LockFact(check="no-integrity", detail=detail, line=package.line),)
 
 
 def _plain_http(package: _Package, url: str) -> tuple[LockFact, ...]:

@@ -311,6 +311,11 @@ class TestNamedPaths:
         if "name" in problem or "format" in problem:
             assert "npm-package-lock, pip-requirements, poetry-lock" in caught.value.hint
 
+    def test_a_named_file_may_refer_to_the_whole_working_directory(self, tree: Path) -> None:
+        touch(tree, ["a/requirements.txt", "base.txt"])
+        for candidate in (find(tree, "a/requirements.txt")[0], find(tree, "a")[0], find(tree)[0]):
+            assert candidate.files.read("base.txt") == b""
+
     def test_outside_of_the_working_directory_paths_are_absolute_and_bounded_by_their_folder(
         self, tmp_path: Path
     ) -> None:

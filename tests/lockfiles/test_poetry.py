@@ -206,6 +206,25 @@ class TestSources:
         assert [fact.check for fact in one.facts] == checks
         assert all(fact.line == one.line for fact in one.facts)
 
+    @pytest.mark.parametrize(
+        ("source", "checks"),
+        [
+            ("", ["no-integrity"]),
+            ('type = "legacy"\nurl = "https://r.example"', ["no-integrity"]),
+            ('type = "git"\nurl = "https://r.example"\nreference = "abc"', []),
+        ],
+    )
+    def test_a_package_of_an_index_without_digests_is_said(
+        self, tmp_path: Path, source: str, checks: list[str]
+    ) -> None:
+        text = package("a", "files = []", f"[package.source]\n{source}" if source else "") + METADATA
+        (one,) = read(tmp_path, text)
+        assert [(fact.check, fact.line) for fact in one.facts] == [(check, one.line) for check in checks]
+
+    @pytest.mark.parametrize("name", REAL)
+    def test_real_lockfiles_show_nothing_notable(self, name: str) -> None:
+        assert [fact for one in read_real(name) for fact in one.facts] == []
+
 
 class TestProject:
     def test_without_pyproject_relations_are_unknown_and_scopes_what_the_lock_says(self, tmp_path: Path) -> None:
@@ -412,9 +431,13 @@ def package(name: str, *more: str, version: str = "1.0") -> str:
 
 
 def lock(name: str = "idna", *, version: str = "2.1", source: str = "") -> str:
+    listed = '[{file = "x-3.7.zip", hash = "sha256:%s"}]' % ("0" * 64)
     tail = f"[package.source]\n{source}\n" if source else ""
-    files = f"[metadata.files]\n{name} = []\n" if version.startswith("1.") else ""
-    return package(name, tail, version="3.7") + f'[metadata]\nlock-version = "{version}"\n{files}'
+    files = f"[metadata.files]\n{name} = {listed}\n" if version.startswith("1.") else ""
+    return (
+        package(name, "" if files else f"files = {listed}", tail, version="3.7")
+        + f'[metadata]\nlock-version = "{version}"\n{files}'
+    )
 
 
 def named_source(name: str, url: str, more: str = "") -> str:
