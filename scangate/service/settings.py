@@ -82,8 +82,9 @@ class ServiceSettings:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read SCANGATE_API_URL, SCANGATE_API_KEY and SCANGATE_API_KEY_FILE. Raises UsageError."""
-        api = _read_api(environ.get(URL_VARIABLE, DEFAULT_API_URL))
-        key, path = environ.get(KEY_VARIABLE), environ.get(KEY_FILE_VARIABLE)
+        # Empty counts as unset: CI systems hand a secret that a fork may not see as an empty variable.
+        api = _read_api(environ.get(URL_VARIABLE) or DEFAULT_API_URL)
+        key, path = environ.get(KEY_VARIABLE) or None, environ.get(KEY_FILE_VARIABLE) or None
         if key is not None and path is not None:
             raise UsageError(
                 f"{KEY_VARIABLE} and {KEY_FILE_VARIABLE} are both set.", "Unset one: which key counts must be plain."
@@ -131,8 +132,6 @@ def _read_key(text: str, where: str) -> Secret:
 
 def _read_key_file(path: str) -> tuple[str, tuple[str, ...]]:
     """The file's text, and warnings. Others being able to read it is no error: containers mount secrets that way."""
-    if not path:
-        raise UsageError(f"{KEY_FILE_VARIABLE} is empty.", "Set it to the path of a file with the key, or unset it.")
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
