@@ -121,13 +121,13 @@ MISTAKES = [
     (RULE + "host, ecosystems: pip}", "3:69", "unknown word 'pip'", "Valid here: npm, pypi"),
     (
         BASE + "allow: [{package: 'pkg:npm/a@1', rules: [], reason: r, expires: [a]}]",
-        "2:49",
+        "2:41",
         "nothing stands in it",
         "",
     ),
     (
         BASE + "allow: [{package: 'pkg:npm/a@1', rules: x, reason: r, expires: [a]}]",
-        "2:65",
+        "2:64",
         "expected a date",
         "Write a date.",
     ),
