@@ -9,7 +9,7 @@ package, 2.1 adds `groups`. Files without a lock-version are those of poetry bef
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from scangate import purls
@@ -23,6 +23,12 @@ from scangate.registries import DEFAULT_URL, Registries
 from scangate.urls import host_of, is_plain, without_credentials
 
 NAME = "poetry-lock"
+
+MAX_VERSIONS = 50
+"""Of one name in one file: real files have a handful, and the digests of a name are looked through for each."""
+
+_MAX_CONSTRAINTS = 20
+"""Of one optional dependency that an extra adds; more would only make its paths more exact."""
 
 _HINT = "Make it again with `poetry lock`, or restore it from version control."
 _LOCK_VERSION = re.compile(r"([12])\.(\d{1,4})(?:\.\d{1,4})?\Z")
@@ -212,7 +218,11 @@ class _Reader:
         lines = self._lines(content.decode(), entries)
         if version < (2, 0) and entries and not {"files", "hashes"} & metadata.keys():
             raise self._error("it has no [metadata.files]: it is cut off.")
-        digests = _Digests(metadata, entries)
+        counts = Counter(str(table(entry).get("name")) for entry in entries)
+        for name, count in counts.items():
+            if count > MAX_VERSIONS:
+                raise self._error(f"it has more than {MAX_VERSIONS} versions of {name!r:.100}.")
+        digests = _Digests(metadata, {name for name, count in counts.items() if count > 1})
         packages = tuple(self._package(entry, line, digests) for entry, line in zip(entries, lines, strict=True))
         return _Lock(path=self._path, packages=packages, version=version)
 
@@ -288,14 +298,13 @@ class _Reader:
 class _Digests:
     """The digests of each package: its own `files`, else those of its name in the metadata."""
 
-    def __init__(self, metadata: Mapping[str, object], entries: list[object]) -> None:
+    def __init__(self, metadata: Mapping[str, object], several: Set[str]) -> None:
         files, hashes = metadata.get("files"), metadata.get("hashes")
         self._by_name = {purls.normalise_pypi_name(name): items(value) for name, value in table(files).items()}
         for name, value in table(hashes).items():
             self._by_name.setdefault(purls.normalise_pypi_name(name), items(value))
         self._complete = isinstance(files, dict) or isinstance(hashes, dict)
-        counts = Counter(table(entry).get("name") for entry in entries)
-        self._several = {name for name, count in counts.items() if count > 1}
+        self._several = several
 
     def of(self, package: Mapping[str, object], name: str, version: str) -> tuple[str, ...] | None:
         """None where the metadata lists digests by name, and this name is not among them."""
@@ -342,6 +351,6 @@ def _extras(package: Mapping[str, object]) -> dict[str, tuple[Requirement, ...]]
     for extra, texts in table(package.get("extras")).items():
         added = [found for text in items(texts) if (found := poetry_project.requirement(text)) is not None]
         extras[purls.normalise_pypi_name(extra)] = tuple(
-            detail for one in added for detail in details.get(one.name, [one])
+            detail for one in added for detail in details.get(one.name, [one])[:_MAX_CONSTRAINTS]
         )
     return extras

@@ -322,9 +322,22 @@ class TestProject:
         assert max(len(one.path) for one in found) == 100
 
     def test_many_versions_of_one_name_that_ask_for_one_another(self, tmp_path: Path) -> None:
-        versions = [package("p", f'[package.dependencies]\np = "<{n}"', version=f"{n}.0") for n in range(1500)]
+        versions = [
+            package("p", f'[package.dependencies]\np = "<{n}"', version=f"{n}.0") for n in range(poetry.MAX_VERSIONS)
+        ]
         found = read(tmp_path, "".join(versions) + METADATA, "[tool.poetry.dependencies]\np = '*'\n")
         assert {one.relation for one in found} == {Relation.DIRECT}
+        versions.append(package("p", version="99"))
+        with pytest.raises(LockfileError, match="more than 50 versions of 'p'"):
+            read(tmp_path, "".join(versions) + METADATA)
+
+    def test_an_extra_with_very_many_constraints_takes_no_memory(self, tmp_path: Path) -> None:
+        constraints = ", ".join(f'{{version = ">{n}", optional = true}}' for n in range(3000))
+        extras = "\n".join(f'e{n} = ["b"]' for n in range(3000))
+        text = package("a", f"[package.dependencies]\nb = [{constraints}]\n[package.extras]\n{extras}") + package("b")
+        asked = ", ".join(f'"e{n}"' for n in range(3000))
+        project = f"[tool.poetry.dependencies]\na = {{version = '*', extras = [{asked}]}}\n"
+        assert [one.path for one in read(tmp_path, text + METADATA, project)] == [("a@1.0",), ("a@1.0", "b@1.0")]
 
 
 class TestFormatVersions:
