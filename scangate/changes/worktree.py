@@ -22,9 +22,6 @@ class WorkTree:
         self._folder = folder
         self._root = os.path.realpath(self._folder if root is None else root)
 
-    def __repr__(self) -> str:
-        return f"WorkTree({str(self._folder)!r}, root={self._root!r})"
-
     def read(self, path: str) -> bytes | None:
         """The file's bytes; None where there is no such file.
 

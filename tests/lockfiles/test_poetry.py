@@ -16,7 +16,7 @@ from scangate.models import Dependency, Ecosystem, Kind, Lockfile, Relation, Sco
 from scangate.registries import DEFAULT_URL, NO_REGISTRIES, PrivateRegistry, Registries
 
 ASSETS = Path(__file__).parent.parent / "assets" / "poetry"
-REAL = sorted(folder.name for folder in ASSETS.iterdir())
+REAL = sorted(folder.name for folder in ASSETS.iterdir() if folder.is_dir())
 PRIVATE = "acme-internal"
 PYPI = DEFAULT_URL[Ecosystem.PYPI]
 
