@@ -127,13 +127,18 @@ class NoAnalyser:
         return {request: Shortfall(code=self.code, detail=self.detail, engine=request.engine) for request in requests}
 
 
-def observe(run: Run, request: AnalysisRequest, answer: Answer | None) -> Analysed | Shortfall:
-    """What one answer shows. No answer at all counts as pending: it was not analysed."""
+def observe(
+    run: Run, request: AnalysisRequest, answer: Answer | None, *, as_named: bool = False
+) -> Analysed | Shortfall:
+    """What one answer shows. No answer at all counts as pending: it was not analysed.
+
+    `as_named`: nobody asked for a package, the request's purl is only what the report calls itself.
+    """
     match answer:
         case Report(payload=payload, task_id=task_id):
             return reader.read(
                 payload,
-                purl=request.purl,
+                purl=None if as_named else request.purl,
                 engine=request.engine,
                 now=run.now,
                 max_age_days=run.policy.max_report_age,

@@ -35,7 +35,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
         elapsed=context.stopwatch(),
         analyser_name="saved reports",
     )
-    observed = {request: pipeline.observe(setup, request, report) for request, report in answers.items()}
+    observed = {
+        request: pipeline.observe(setup, request, report, as_named=args.purl is None)
+        for request, report in answers.items()
+    }
     subjects = [
         pipeline.subject_of(purl, tuple(seen for request, seen in observed.items() if request.purl == purl))
         for purl in sorted({request.purl for request in answers})
@@ -52,12 +55,12 @@ def _read(paths: Sequence[Path], purl: str | None, context: Context) -> dict[Ana
     for path in paths:
         payload = _content(context.cwd / path, path)
         try:
-            identity = reader.identify(payload)
+            request = AnalysisRequest(
+                purl=asked or reader.identify(payload).purl,
+                engine=reader.engine_of(payload),
+            )
         except ReportError as exc:
-            if asked is None:
-                raise ReportError(f"{path}: {exc.message}", exc.hint) from exc
-            raise ReportError(f"{path}: {exc.message}", "Hand in a report as the service gives it.") from exc
-        request = AnalysisRequest(purl=asked or identity.purl, engine=identity.engine)
+            raise ReportError(f"{path}: {exc.message}", exc.hint) from exc
         if request in answers:
             raise UsageError(f"{path}: a second report of {request.engine} on {request.purl}", "Hand in one of them.")
         answers[request] = Report(payload=payload)

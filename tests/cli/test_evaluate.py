@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import RECORDED, Scangate
+from tests.conftest import ROOT
 
 CLEAN = str(RECORDED / "made" / "npm-follow-replica-1.15.11.json")
 EVIL = str(RECORDED / "made" / "npm-plain-crypto-replica-4.2.1.json")
@@ -68,3 +69,11 @@ def test_a_report_that_is_half_broken_is_incomplete(scangate: Scangate, project:
     result = scangate("evaluate", "r.json")
     assert result.code == 3
     assert "report-invalid" in result.out
+
+
+def test_a_saved_report_of_which_nothing_ran_is_import_failed(scangate: Scangate) -> None:
+    inert = ROOT / "tests/assets/reports/dynamic-analysis/inert-pypi-urlibdownloader-0.0.0.json"
+    result = scangate("evaluate", str(inert), "--format", "json")
+    (package,) = result.json["packages"]  # type: ignore[misc]
+    assert {outcome["code"] for outcome in package["outcomes"]} == {"import-failed", "stale"}
+    assert (result.code, package["status"]) == (0, "warned")
