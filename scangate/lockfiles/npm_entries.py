@@ -137,7 +137,7 @@ def from_packages(packages: Object, path: str, manifest: Object | None = None) -
     lines, add = packages.lines, tree.entries.append
     for location, members in packages.items():
         try:
-            add(_package(location, lines[location], _object(members)))
+            add(_package(location, lines[location], members if isinstance(members, dict) else _object(members)))
         except _BadEntryError as exc:
             raise exc.at(path, location, lines[location]) from exc
     _complete_links(tree)
@@ -147,7 +147,9 @@ def from_packages(packages: Object, path: str, manifest: Object | None = None) -
 
 def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     place, folder = holder(location)
-    version, spec, integrity = _text(members, "version"), _text(members, "resolved"), _text(members, "integrity")
+    version, spec, integrity = members.get("version"), members.get("resolved"), members.get("integrity")
+    if not (isinstance(version, str) and isinstance(spec, str) and isinstance(integrity, str) and spec):
+        version, spec, integrity = _text(members, "version"), _text(members, "resolved"), _text(members, "integrity")
     if not folder:
         # A directory of the project is fetched from nowhere; one that says otherwise is a dependency in disguise.
         name = _text(members, "name") or location.rpartition("/")[2]

@@ -1,6 +1,5 @@
 """Who needs whom in a tree of node_modules: one shortest path to every entry."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 from scangate.lockfiles.npm_entries import Entry, Tree, holder
@@ -44,8 +43,8 @@ def shortest_paths(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -
     """
     entries = tree.entries
     places = _Places(entries)
-    paths: list[tuple[str, ...]] = [()] * len(entries)
-    queue: deque[int] = deque()
+    paths: list[tuple[str, ...] | None] = [() if entry.own else None for entry in entries]
+    order: list[int] = []
 
     def reach(needy: Entry, path: tuple[str, ...]) -> None:
         # Without modules of its own, a package sees what its neighbours see.
@@ -55,16 +54,17 @@ def shortest_paths(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -
                 for children in visible:
                     if name in children:
                         i = children[name]
-                        if not paths[i] and not entries[i].own:
+                        if paths[i] is None:
                             paths[i] = (*path, labels[i])
-                            queue.append(i)
+                            order.append(i)
                         break
 
     for root in tree.roots:
         reach(at[root], ())
-    while queue:
-        i = queue.popleft()
-        entry = entries[i] if entries[i].target is None else at.get(entries[i].target or "", entries[i])
+    for i in order:  # which grows meanwhile
+        entry = entries[i]
+        if entry.target is not None:
+            entry = at.get(entry.target, entry)
         if entry.needs:
-            reach(entry, paths[i])
-    return paths
+            reach(entry, paths[i] or ())
+    return [path or () for path in paths]

@@ -1,11 +1,13 @@
 """Real lockfiles against what npm itself reports of them, and the rules of the two forms."""
 
+import gc
 import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from scangate.errors import LockfileError
 from scangate.lockfiles import npm
 from scangate.models import Dependency, Kind, Lockfile, Relation, Scope
 from scangate.registries import NO_REGISTRIES
@@ -420,3 +422,17 @@ def test_both_halves_count_whatever_the_version_says(tmp_path: Path) -> None:
     found = read(json.dumps({**document, "dependencies": {"left": LEFT}}))
     assert [d.name for d in found.dependencies] == ["evil"]
     assert len(found.facts) == 2
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(enabled: bool) -> None:
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        read(packages({}))
+        assert gc.isenabled() is enabled
+        with pytest.raises(LockfileError):
+            read("{")
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
