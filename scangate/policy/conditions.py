@@ -54,7 +54,7 @@ class Countable(Generic[ObservationT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind(Generic[ObservationT]):
+class ObservationKind(Generic[ObservationT]):
     type: type[ObservationT]
     keys: tuple[Key[ObservationT], ...]
     countables: tuple[Countable[ObservationT], ...] = ()
@@ -79,7 +79,7 @@ def is_plain(command: CommandRun) -> bool:
     return not any(operator in line for operator in _OPERATORS)
 
 
-_HOST = Kind(
+_HOST = ObservationKind(
     type=HostContacted,
     keys=(
         Key(name="host", shape=Regex(), of=lambda o: (o.host,), doc="The host name matches."),
@@ -96,7 +96,7 @@ _HOST = Kind(
     countables=(Countable(name="host", of=lambda o: o.host, domain=True),),
 )
 
-_SOCKET = Kind(
+_SOCKET = ObservationKind(
     type=SocketOpened,
     keys=(
         Key(name="address", shape=Address(), of=lambda o: (o.address,), doc="The address is this, or in this network."),
@@ -111,7 +111,7 @@ _SOCKET = Kind(
     ),
 )
 
-_COMMAND = Kind(
+_COMMAND = ObservationKind(
     type=CommandRun,
     keys=(
         Key(
@@ -142,7 +142,7 @@ _COMMAND = Kind(
     ),
 )
 
-_FILE = Kind(
+_FILE = ObservationKind(
     type=FileTouched,
     keys=(
         Key(name="path", shape=Regex(templates=True), of=lambda o: (o.path,), doc="The path matches."),
@@ -153,7 +153,7 @@ _FILE = Kind(
     countables=(Countable(name="path", of=lambda o: o.path),),
 )
 
-_BAIT = Kind(
+_BAIT = ObservationKind(
     type=BaitSeen,
     keys=(
         Key(name="bait", shape=Regex(), of=lambda o: (o.bait,), doc="The bait's name matches."),
@@ -172,7 +172,7 @@ def tests_of(hit: LastPyMileHit) -> tuple[str, ...]:
     return tuple(text for text in (hit.test_name, hit.test_id) if text)
 
 
-_LASTPYMILE = Kind(
+_LASTPYMILE = ObservationKind(
     type=LastPyMileHit,
     phased=False,
     keys=(
@@ -192,16 +192,16 @@ _LASTPYMILE = Kind(
     ),
 )
 
-_LOCKFILE = Kind(
+_LOCKFILE = ObservationKind(
     type=LockFact,
     phased=False,
     keys=(Key(name="check", shape=KEBAB, of=lambda o: (o.check,), doc="What the lockfile shows."),),
 )
 
-_PACKAGE = Kind(type=PackagePresent, phased=False, keys=())
+_PACKAGE = ObservationKind(type=PackagePresent, phased=False, keys=())
 
 # Any: the eight kinds have eight observation types, and a mapping cannot say which key goes with which.
-KINDS: Mapping[Observe, Kind[Any]] = {
+KINDS: Mapping[Observe, ObservationKind[Any]] = {
     Observe.HOST: _HOST,
     Observe.SOCKET: _SOCKET,
     Observe.COMMAND: _COMMAND,

@@ -7,7 +7,7 @@ from typing import Any
 
 from scangate.models import Ecosystem, LastPyMileHit, Observation, Phase
 from scangate.policy import patterns
-from scangate.policy.conditions import Key, Kind, Value
+from scangate.policy.conditions import Key, ObservationKind, Value
 from scangate.policy.indexes import NONE, Index, Numbers, index_for
 from scangate.policy.model import AtLeast, Condition, Rule, Watch
 from scangate.policy.shapes import Flag, Integer, Word
@@ -168,7 +168,7 @@ class _Compiled:
 class Lens:
     """Excuses have indexes of their own, which are asked only after a match."""
 
-    def __init__(self, kind: Kind[Any], watches: Iterable[tuple[Rule, Watch]]) -> None:
+    def __init__(self, kind: ObservationKind[Any], watches: Iterable[tuple[Rule, Watch]]) -> None:
         self._kind = kind
         self._matching, self._excusing = _Conditions(kind.keys), _Conditions(kind.keys)
         self._driven: dict[int, list[_Compiled]] = defaultdict(list)

@@ -27,7 +27,7 @@ Observations = Sequence[Observation]
 
 
 class Matcher:
-    """Rules, compiled once; applied to any number of packages. Not for use by several threads at once."""
+    """Rules, compiled once; applied to any number of packages."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules

@@ -13,7 +13,7 @@ LONGEST_PATTERN = 4096
 _CHUNK = 250
 _PATTERN_MEMORY = 1 << 20
 """Bytes for one pattern: a bound on its compiled size."""
-_SET_MEMORY = 64 << 20
+_SET_MEMORY = 16 << 20
 """Bytes for one set: any pattern within its own bound fits, and re2 guarantees that matching then never fails."""
 
 _Match = Callable[[bytes], list[int] | None]
