@@ -142,13 +142,16 @@ def test_the_scheduler_runs_in_real_time_and_from_any_thread() -> None:
 
 
 HANGING = """
-import sys, threading, time
+import signal, sys, threading, time
 from scangate.models import Report
 from scangate.service.base import Interrupted
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.scheduler import Scheduler
 from tests.service.simulation import packages
 from tests.service.test_runtime import QuickService
+
+# A shell's background programs, and so their children, ignore it otherwise.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Hanging(QuickService):
     def report(self, url):
@@ -168,10 +171,13 @@ except Interrupted as stopped:
 
 def test_ctrl_c_ends_the_process_at_once_with_what_is_known() -> None:
     with subprocess.Popen([sys.executable, "-c", HANGING], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "hanging\n"
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "hanging\n"
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert output.splitlines() == ["pkg:npm/package-0@1.0.0 report 1", "pkg:npm/package-1@1.0.0 pending 2"]
 

@@ -1,7 +1,7 @@
 """What each request is answered with, when the service does what the contract says and when a task does not."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import pytest
@@ -336,6 +336,15 @@ def test_what_was_not_even_submitted_in_time_is_pending_without_a_task() -> None
     assert [answer.task_id for answer in answers.values()] == [1, None, None]
 
 
+@pytest.fixture
+def ctrl_c_works() -> Iterator[None]:
+    """Programs that a shell starts in the background ignore SIGINT, and their children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_works")
 def test_ctrl_c_gives_what_is_known() -> None:
     world = World()
     requests = packages(3)
@@ -343,6 +352,7 @@ def test_ctrl_c_gives_what_is_known() -> None:
 
     def press(operation: str, what: object) -> None:
         if world.clock.now > 100:
+            world.service.before.remove(press)
             signal.raise_signal(signal.SIGINT)
 
     world.service.before.append(press)
