@@ -8,8 +8,8 @@ no encoding, and text that pip passes over in silence is a fact of the lockfile.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from scangate import purls
@@ -51,7 +51,7 @@ def read(path: str, files: Files, registries: Registries) -> Lockfile:
     places = Places(all=run.places, registries=registries)
     facts = list(run.facts)
     facts += [_plain_http(place.url, place.line) for place in run.places if place.line and is_plain_http(place.url)]
-    bindings = _Bindings.of(run.statements)
+    bindings = _Bindings(run.statements)
     entries = [bindings.resolve(statement) for statement in run.statements if not statement.is_constraint]
     if any(entry.link is None and places.of(entry.name).ambiguous for entry in entries):
         facts.append(places.extra_index())
@@ -90,19 +90,33 @@ class _Entry:
     hashes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Binding:
+    """What all requirements and constraints of one name under one marker say together."""
+
+    versions: set[str] = field(default_factory=set)
+    link: Link | None = None
+    hashes: tuple[str, ...] = ()
+
+
 class _Bindings:
     """What binds a name in the whole run: pip joins all requirements and constraints of a name."""
 
-    by_name: Mapping[str, Sequence[Statement]]
-
-    @classmethod
-    def of(cls, statements: Iterable[Statement]) -> "_Bindings":
-        by_name: dict[str, list[Statement]] = {}
+    def __init__(self, statements: Iterable[Statement]) -> None:
+        self._by_marker: dict[tuple[str, str], _Binding] = {}
+        self._constraint_links: dict[str, Link] = {}
         for statement in statements:
-            if statement.requirement.name is not None:
-                by_name.setdefault(statement.requirement.name, []).append(statement)
-        return cls(by_name)
+            own = statement.requirement
+            if own.name is None:
+                continue
+            binding = self._by_marker.setdefault((own.name, own.marker), _Binding())
+            binding.link = binding.link or own.link
+            if own.version is not None:
+                binding.versions.add(own.version)
+            if statement.is_constraint:
+                binding.hashes = binding.hashes or statement.hashes
+                if own.link is not None:
+                    self._constraint_links.setdefault(own.name, own.link)
 
     def resolve(self, statement: Statement) -> _Entry:
         """A pin binds where it holds whenever the entry does: without a marker, or under the entry's own.
@@ -110,27 +124,16 @@ class _Bindings:
         A constraint to a link binds under any marker: that it may be taken must not go unseen.
         """
         own = statement.requirement
-        entry = _Entry(
-            statement=statement,
-            name=own.name or _unnamed(own.link),
-            version=own.version,
-            link=own.link,
-            hashes=statement.hashes,
-        )
-        others = self.by_name.get(own.name, ()) if own.name is not None else ()
-        if own.link is not None or len(others) < 2:
-            return entry
-        holding = [other for other in others if other.requirement.marker in ("", own.marker)]
-        links = [o.requirement.link for o in others if o.requirement.link and (o.is_constraint or o in holding)]
-        if links:
-            return replace(entry, link=links[0], version=None)
-        if own.version is None:
-            pins = [other for other in holding if other.requirement.version is not None]
-            if len({pin.requirement.version for pin in pins}) == 1:
-                entry = replace(entry, version=pins[0].requirement.version)
-        if not entry.hashes:
-            entry = replace(entry, hashes=next((o.hashes for o in holding if o.is_constraint and o.hashes), ()))
-        return entry
+        name = own.name or _unnamed(own.link)
+        if own.name is None or own.link is not None:
+            return _Entry(statement=statement, name=name, version=own.version, link=own.link, hashes=statement.hashes)
+        keys = dict.fromkeys(((name, ""), (name, own.marker)))
+        bindings = [self._by_marker[key] for key in keys if key in self._by_marker]
+        link = next((b.link for b in bindings if b.link), self._constraint_links.get(name))
+        versions = {own.version} if own.version else set().union(*(b.versions for b in bindings))
+        hashes = statement.hashes or next((b.hashes for b in bindings if b.hashes), ())
+        version = next(iter(versions)) if len(versions) == 1 and link is None else None
+        return _Entry(statement=statement, name=name, version=version, link=link, hashes=hashes)
 
 
 def _unnamed(link: Link | None) -> str:
@@ -238,12 +241,12 @@ def _related(dependencies: Iterable[Dependency], statements: Sequence[Statement]
     written = [statement for statement in statements if not statement.is_constraint]
     entries = list(zip(dependencies, (_relation(statement) for statement in written), strict=True))
     labels: dict[str, str] = {}
-    parents: dict[str, tuple[str, ...]] = {}
+    parents: dict[str, dict[str, None]] = {}
     for dependency, (_, above) in entries:
         labels.setdefault(
             dependency.name, f"{dependency.name}@{dependency.version}" if dependency.version else dependency.name
         )
-        parents[dependency.name] = (*parents.get(dependency.name, ()), *above)
+        parents.setdefault(dependency.name, {}).update(dict.fromkeys(above))
     direct = dict.fromkeys(entry.name for entry, (said, _) in entries if said is Relation.DIRECT)
     paths = shortest_paths(direct, parents, labels)
     return tuple(

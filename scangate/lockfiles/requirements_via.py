@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from scangate.models import Relation
 from scangate.purls import normalise_pypi_name
@@ -48,7 +48,7 @@ def relation(items: Iterable[str]) -> tuple[Relation | None, tuple[str, ...]]:
 
 
 def shortest_paths(
-    direct: Iterable[str], parents: Mapping[str, Sequence[str]], labels: Mapping[str, str]
+    direct: Iterable[str], parents: Mapping[str, Iterable[str]], labels: Mapping[str, str]
 ) -> dict[str, tuple[str, ...]]:
     """For each name that can be reached, one shortest chain of labels from a direct name to it, both included."""
     children: dict[str, list[str]] = {}

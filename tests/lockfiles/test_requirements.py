@@ -463,6 +463,11 @@ def test_what_is_no_requirement(text: str) -> None:
     assert error(f"\n{text}").message.startswith("requirements.txt:2: ")
 
 
+def test_many_lines_of_one_name_end_in_time() -> None:
+    """With a step for each pair of lines this takes minutes."""
+    assert len(read("x==1  # via y\n" * 10_000).dependencies) == 10_000
+
+
 def test_a_version_that_no_purl_can_hold() -> None:
     assert "package URL" in error("x==" + "1" * 5000).message
 
