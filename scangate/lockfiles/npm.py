@@ -15,7 +15,7 @@ from scangate.files import Files
 from scangate.lockfiles import integrity, jsonlines, npm_entries, npmrc
 from scangate.lockfiles.npm_divergence import divergences
 from scangate.lockfiles.npm_entries import Entry, Tree
-from scangate.lockfiles.npm_graph import shortest_paths
+from scangate.lockfiles.npm_graph import MAX_PATH, TooDeepError, shortest_paths
 from scangate.lockfiles.npm_source import Source, Sources, confusion
 from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import Registries
@@ -95,7 +95,11 @@ def _dependencies(tree: Tree, path: str, config: npmrc.Npmrc, registries: Regist
     sources = _tied(entries, list(map(Sources(config, registries, at).of, entries)))
     labels = list(map(_label, entries, sources))
     scopes = _scopes(entries, labels)
-    paths = shortest_paths(tree, labels, at)
+    try:
+        paths = shortest_paths(tree, labels, at)
+    except TooDeepError as exc:
+        problem = f"more than {MAX_PATH} packages need one another in a row"
+        raise LockfileError(path, problem, _HINT, line=exc.entry.line) from exc
     return tuple(
         _dependency(entry, source, scopes[label], way, path)
         for entry, source, label, way in zip(entries, sources, labels, paths, strict=True)

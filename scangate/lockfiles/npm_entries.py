@@ -21,6 +21,7 @@ SHAPE: Shape = {"packages": {"*": {}}, **_TREE}
 NODE_MODULES = "node_modules/"
 _NAME = re.compile(r"(?:@[A-Za-z0-9~!'()*_-][A-Za-z0-9~!'()*._-]*/)?[A-Za-z0-9~!'()*_-][A-Za-z0-9~!'()*._-]*\Z")
 _EXACT = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*\Z")
+_MAX_LOCATION = 4096  # PATH_MAX of Linux
 _HINT = "Make the lockfile anew with npm; if npm made this one, report it to scangate."
 _PROD = Scope.PROD
 _MANIFEST_KEYS = ("dependencies", "optionalDependencies", "peerDependencies")
@@ -146,6 +147,8 @@ def from_packages(packages: Object, path: str, manifest: Object | None = None) -
 
 
 def _package(location: str, line: int, members: dict[str, object]) -> Entry:
+    if len(location) > _MAX_LOCATION:
+        raise _BadEntryError(f"is longer than a path can be ({_MAX_LOCATION} characters)")
     place, folder = holder(location)
     version, spec, integrity = members.get("version"), members.get("resolved"), members.get("integrity")
     if not (isinstance(version, str) and isinstance(spec, str) and isinstance(integrity, str) and spec):

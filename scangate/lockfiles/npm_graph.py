@@ -4,7 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from scangate.lockfiles.npm_entries import Entry, Tree, holder
 
+MAX_PATH = 100
+"""Packages on a shortest path. Real ones stay below 30; a chain written to be long would fill the memory with paths."""
+
 _Children = dict[str, int]
+
+
+class TooDeepError(Exception):
+    """More than MAX_PATH packages lead to `entry`."""
+
+    def __init__(self, entry: Entry) -> None:
+        super().__init__()
+        self.entry = entry
 
 
 class _Places:
@@ -24,14 +35,15 @@ class _Places:
         """The node_modules that a module at `place` sees, nearest first."""
         known = self._visible.get(place)
         if known is None:
-            outer, folder = holder(place)
-            if not folder:
-                outer = place.rpartition("/")[0]
-            # What lies outside the project does not see the project's node_modules.
-            known = self.visible(outer) if place not in ("", "..") else ()
-            if place in self.children:
-                known = (self.children[place], *known)
-            self._visible[place] = known
+            found = []
+            here = place
+            # What lies outside the project ("../x") does not see the project's node_modules.
+            while here not in ("", ".."):
+                found.append(self.children.get(here))
+                outer, folder = holder(here)
+                here = outer if folder else here.rpartition("/")[0]
+            found.append(self.children.get(here))
+            known = self._visible[place] = tuple(children for children in found if children)
         return known
 
 
@@ -39,7 +51,7 @@ def shortest_paths(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -
     """For each of the tree's entries, one shortest path from a direct dependency to it; empty where none leads there.
 
     `labels` are the entries' "name@version", as paths show them. Breadth first from all direct dependencies at once,
-    in the file's order: so the first path that reaches an entry is a shortest one.
+    in the file's order: so the first path that reaches an entry is a shortest one. Raises TooDeepError.
     """
     entries = tree.entries
     places = _Places(entries)
@@ -55,6 +67,8 @@ def shortest_paths(tree: Tree, labels: Sequence[str], at: Mapping[str, Entry]) -
                     if name in children:
                         i = children[name]
                         if paths[i] is None:
+                            if len(path) == MAX_PATH:
+                                raise TooDeepError(entries[i])
                             paths[i] = (*path, labels[i])
                             order.append(i)
                         break

@@ -7,6 +7,7 @@ import pytest
 
 from scangate.errors import LockfileError
 from scangate.lockfiles import npm
+from scangate.lockfiles.npm_graph import MAX_PATH
 from scangate.registries import NO_REGISTRIES
 from tests.lockfiles.npm_support import ASSETS, Memory, entry, nested, packages, read
 
@@ -160,3 +161,26 @@ def test_a_truncated_file_is_never_a_part_of_a_list(fixture: str) -> None:
 
 def test_the_readme_example_of_npm_is_not_an_error() -> None:
     assert read(json.dumps({"name": "p", "version": "1.0.0", "lockfileVersion": 2, "requires": True, "packages": {}}))
+
+
+@pytest.mark.parametrize("location", ["a/" * 3000, "node_modules/a/" * 1000 + "node_modules/a"])
+def test_a_location_longer_than_a_path_is_refused(location: str) -> None:
+    assert "is longer than a path can be" in problem(packages({location: {"version": "1.0.0"}}))
+
+
+def test_a_long_location_costs_nothing_special() -> None:
+    location = "a/" * 2000 + "b"
+    (found,) = read(packages({location: {}, "node_modules/x": entry("x", "1.0.0")}, workspaces=["**"])).dependencies
+    assert found.name == "x"
+
+
+def chain(length: int) -> str:
+    entries = {f"node_modules/p{i}": entry(f"p{i}", "1.0.0", dependencies={f"p{i + 1}": "*"}) for i in range(length)}
+    return packages(entries, dependencies={"p0": "*"})
+
+
+def test_a_chain_written_to_fill_the_memory_is_refused() -> None:
+    assert len(read(chain(MAX_PATH)).dependencies[-1].path) == MAX_PATH
+    text = chain(20_000)
+    line = text.splitlines().index(f'    "node_modules/p{MAX_PATH}": {{') + 1
+    assert problem(text) == f"package-lock.json:{line}: more than {MAX_PATH} packages need one another in a row"
