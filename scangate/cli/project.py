@@ -1,6 +1,8 @@
 """The project that scangate runs in: its policy file, its lockfiles."""
 
 import argparse
+import os
+import stat
 from pathlib import Path
 
 from scangate.cli.context import Context
@@ -9,7 +11,7 @@ from scangate.models import Lockfile
 from scangate.policy.model import Policy
 
 POLICY_FILES = ("scangate.yml", ".github/scangate.yml")
-MAX_POLICY_BYTES = 1024 * 1024
+MAX_POLICY_BYTES = 1024 * 1024  # as the loader has it
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -84,17 +86,16 @@ def _exists(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def _read_policy(path: Path, shown: str) -> str:
+def _read_policy(path: Path, shown: str) -> bytes:
+    """The file's bytes, one more than a policy may have at most: the loader judges them."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_POLICY_BYTES + 1)
+        # A FIFO of that name in the workspace must not make the run wait.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise PolicyError(f"{shown}: it is not an ordinary file.", "Name a file with --policy.")
+            return file.read(MAX_POLICY_BYTES + 1)
     except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
         raise PolicyError(
-            f"{shown}: cannot be read: {exc.strerror}", "Mend the file or name another with --policy."
+            f"{shown}: cannot be read: {reason}.", "Mend the file, or name another with --policy."
         ) from exc
-    if len(raw) > MAX_POLICY_BYTES:
-        raise PolicyError(f"{shown}: larger than {MAX_POLICY_BYTES} bytes", "A policy of that size is not one.")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise PolicyError(f"{shown}: not UTF-8 at byte {exc.start}", "Save it as UTF-8.") from exc

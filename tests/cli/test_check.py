@@ -1,6 +1,7 @@
 """`scangate check`, from real lockfiles through a real service over HTTP to verdict and exit code."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -185,6 +186,18 @@ def test_a_policy_that_cannot_be_used_ends_the_run(scangate: Scangate, project: 
     result = scangate("check")
     assert (result.code, result.out) == (2, "")
     assert "scangate.yml" in result.err
+
+
+def test_a_policy_that_is_no_file_ends_the_run(scangate: Scangate, project: Path) -> None:
+    example("axios-replica", project)
+    os.mkfifo(project / "scangate.yml")
+    (project / "folder").mkdir()
+    (project / "latin.yml").write_bytes(b"version: 1\nmode: \xff\n")
+    assert "not an ordinary file" in scangate("check").err
+    for name in ("folder", "nowhere.yml", "latin.yml"):
+        result = scangate("check", "--policy", name)
+        assert (result.code, result.out) == (2, "")
+        assert name in result.err
 
 
 def test_two_policies_are_an_error(scangate: Scangate, project: Path) -> None:
