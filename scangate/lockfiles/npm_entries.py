@@ -7,6 +7,7 @@ Form `packages` (lockfileVersion 2 and 3, npm 7 and later): every key is a locat
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from scangate.errors import LockfileError
 from scangate.lockfiles.jsonlines import Object, Shape
@@ -218,27 +219,35 @@ def _mark_workspaces(tree: Tree, packages: Object, path: str) -> None:
             entry.own = True
 
 
-def _workspace_patterns(root: Mapping[str, object]) -> Iterator[tuple[bool, re.Pattern[str]]]:
-    """The globs of `workspaces` (a list, or yarn's {"packages": list}); False for a "!" one."""
+def _workspace_patterns(root: Mapping[str, object]) -> Iterator[tuple[bool, list[str]]]:
+    """The globs of `workspaces` (a list, or yarn's {"packages": list}), in segments; False for a "!" one."""
     globs = root.get("workspaces", [])
     if isinstance(globs, dict):
         globs = globs.get("packages", [])
     if not isinstance(globs, list) or not all(isinstance(glob, str) for glob in globs):
         raise _BadEntryError("has workspaces that are not a list of paths")
     for glob in globs:
-        negated = glob.startswith("!")
-        plain = glob.lstrip("!").removeprefix("./").strip("/")
-        parts = re.split(r"(\*\*/?|\*|\?)", plain)
-        regex = "".join(_GLOB.get(part, re.escape(part)) for part in parts)
-        yield not negated, re.compile(regex + r"\Z")
+        yield not glob.startswith("!"), glob.lstrip("!").removeprefix("./").strip("/").split("/")
 
 
-_GLOB = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-
-
-def _is_workspace(place: str, patterns: list[tuple[bool, re.Pattern[str]]]) -> bool:
+def _is_workspace(place: str, patterns: list[tuple[bool, list[str]]]) -> bool:
     """The last pattern that matches decides, as npm has it."""
-    return next((positive for positive, pattern in reversed(patterns) if pattern.match(place)), False)
+    segments = place.split("/")
+    return next((positive for positive, parts in reversed(patterns) if _matches(segments, parts)), False)
+
+
+def _matches(segments: list[str], parts: list[str]) -> bool:
+    """A glob, segment by segment and without going back: no pattern can take long. "**" stands for any number."""
+    reached = {0}
+    for i, part in enumerate(parts):
+        if part == "**":
+            # The last one stands for at least one segment.
+            reached = set(range(min(reached) + (i == len(parts) - 1), len(segments) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(segments) and fnmatchcase(segments[at], part)}
+        if not reached:
+            return False
+    return len(segments) in reached
 
 
 # --------------------------------------------------------------------------------------------- dependencies

@@ -353,6 +353,31 @@ def test_links_are_listed_where_they_lead_out_of_the_workspaces() -> None:
     assert by_name(found, "lib").source == "../lib"
 
 
+@pytest.mark.parametrize(
+    ("globs", "own"),
+    [
+        (["packages/*"], True),
+        (["./packages/a/"], True),
+        (["packages/**"], True),
+        (["**"], True),
+        (["**/a"], True),
+        (["packages/?"], True),
+        (["packages/*", "!packages/a"], False),
+        (["!packages/a", "packages/*"], True),
+        (["packages"], False),
+        (["packages/a/**"], False),
+        (["*"], False),
+        (["packages/*/x"], False),
+        (["**/" * 500 + "*a" * 500 + "b"], False),
+        ([], False),
+    ],
+)
+def test_workspace_globs_say_whose_code_a_link_is(globs: list[str], own: bool) -> None:
+    entries = {"packages/a": {"version": "1.0.0"}, "node_modules/a": {"resolved": "packages/a", "link": True}}
+    found = read(packages(entries, workspaces=globs)).dependencies
+    assert [d.kind for d in found] == ([] if own else [Kind.LOCAL])
+
+
 def test_a_directory_that_is_fetched_is_a_dependency() -> None:
     found = one({"version": "1.0.0", "resolved": "https://evil.example/x.tgz", "integrity": DIGEST}, at="vendor/x")
     assert (found.name, found.kind, found.purl) == ("x", Kind.URL, None)
