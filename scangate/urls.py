@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
+_NO_PORT = re.compile(r":(?![0-9]*\Z)(?!.*\])")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f]")
@@ -36,15 +37,18 @@ def without_credentials(url: str) -> str:
     if not separator:
         return url
     rest, hash_mark, fragment = rest.partition("#")
-    rest = rest.partition("?")[0]
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{hash_mark}{fragment}"
+    authority, slash, path = rest.partition("?")[0].partition("/")
+    if "@" in path and "@" not in authority and _NO_PORT.search(authority):
+        # "user:pass/word@host", whose slash should have been encoded: nothing of it is shown.
+        return f"{scheme}://***"
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path.partition(';')[0]}{hash_mark}{fragment}"
 
 
 def is_plain(url: str) -> bool:
     """Whether content from this URL comes unprotected over a network: without TLS or SSH, and not from this machine."""
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme.lower().rpartition("+")[2] not in ("http", "ftp", "git", "svn"):
+    # By the scheme alone: what clients make of "http:\\host" and "http:host" differs, and none of it is protected.
+    scheme, colon, _ = url.partition(":")
+    if not colon or scheme.lower().rpartition("+")[2] not in ("http", "ftp", "git", "svn"):
         return False
     host = host_of(url) or ""
     return host.rpartition(":")[0].strip("[]") not in _LOOPBACK and host not in _LOOPBACK

@@ -9,7 +9,7 @@ from scangate.lockfiles.npm_entries import Entry, is_exact
 from scangate.lockfiles.npmrc import PUBLIC, Npmrc, Registry
 from scangate.models import Ecosystem, Kind, LockFact
 from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS, Registries
-from scangate.urls import host_of, without_credentials
+from scangate.urls import host_of, is_plain, without_credentials
 
 _PUBLIC = PUBLIC_HOSTS[Ecosystem.NPM]
 _WEB = re.compile(r"https?://", re.IGNORECASE)
@@ -17,7 +17,6 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _GIT = re.compile(r"git[+:@]|ssh:|github:|gitlab:|bitbucket:|gist:|[^@./:~][^/:@]*/[^/:@#]+(?:#|\Z)", re.IGNORECASE)
 _PATH = re.compile(r"file:|\.{0,2}/|\.{1,2}\Z|~/|[a-z]:[/\\]", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(?:tgz|tar\.gz|tar)\Z", re.IGNORECASE)
-_CLEARTEXT = re.compile(r"(?:git\+)?http:|git:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +143,7 @@ def _unprotected(entry: Entry) -> tuple[LockFact, ...]:
 
 
 def _cleartext(entry: Entry, url: str) -> tuple[LockFact, ...]:
-    if not _CLEARTEXT.match(url):
+    if not is_plain(url):
         return ()
     detail = f"{entry.name} is fetched without encryption from {host_of(url) or 'an unknown host'}."
     return (LockFact(check="plain-http", detail=detail, line=entry.line),)

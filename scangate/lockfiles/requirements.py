@@ -18,12 +18,12 @@ from scangate.files import Files
 from scangate.lockfiles import integrity
 from scangate.lockfiles.requirements_entries import Link
 from scangate.lockfiles.requirements_lines import LogicalLine, logical_lines, shown
-from scangate.lockfiles.requirements_places import PlacedAt, Places, is_plain_http
+from scangate.lockfiles.requirements_places import PlacedAt, Places
 from scangate.lockfiles.requirements_via import relation, shortest_paths
 from scangate.lockfiles.requirements_walk import Statement, walk
 from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import Registries
-from scangate.urls import host_of, without_credentials
+from scangate.urls import host_of, is_plain, without_credentials
 
 NAME = "pip-requirements"
 
@@ -50,7 +50,7 @@ def read(path: str, files: Files, registries: Registries) -> Lockfile:
     run = walk(path, files)
     places = Places(all=run.places, registries=registries)
     facts = list(run.facts)
-    facts += [_plain_http(place.url, place.line) for place in run.places if place.line and is_plain_http(place.url)]
+    facts += [_plain_http(place.url, place.line) for place in run.places if place.line and is_plain(place.url)]
     bindings = _Bindings(run.statements)
     entries = [bindings.resolve(statement) for statement in run.statements if not statement.is_constraint]
     if any(entry.link is None and places.of(entry.name).ambiguous for entry in entries):
@@ -185,7 +185,7 @@ def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries)
     if named_otherwise:
         detail = f"{entry.name} is taken from an archive that is named as {link.name}'s."
         facts.append(LockFact(check="url-mismatch", detail=detail, line=line.number))
-    if is_plain_http(link.url):
+    if is_plain(link.url):
         facts.append(_plain_http(link.url, line))
     kind = place.kind
     if kind is Kind.REGISTRY and (named_otherwise or link.version is None):

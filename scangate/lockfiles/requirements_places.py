@@ -9,8 +9,6 @@ from scangate.models import Ecosystem, Kind, LockFact
 from scangate.registries import DEFAULT_URL, Registries
 from scangate.urls import host_of
 
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -124,10 +122,3 @@ class Places:
         if all(place.host in with_names for place in others):
             return PlacedAt(kind=Kind.REGISTRY, host=public[0].host)
         return PlacedAt(kind=Kind.PRIVATE_REGISTRY, ambiguous=True)
-
-
-def is_plain_http(url: str) -> bool:
-    """Whether content comes unprotected over a network: without TLS, and not from this machine."""
-    scheme = url.partition("://")[0].lower().rpartition("+")[2]
-    host = (host_of(url) or "").rpartition(":")[0] or host_of(url)
-    return "://" in url and scheme in ("http", "ftp", "git", "svn") and host not in _LOOPBACK
