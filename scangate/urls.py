@@ -47,8 +47,8 @@ def without_credentials(url: str) -> str:
 def is_plain(url: str) -> bool:
     """Whether content from this URL comes unprotected over a network: without TLS or SSH, and not from this machine."""
     # By the scheme alone: what clients make of "http:\\host" and "http:host" differs, and none of it is protected.
-    scheme, colon, _ = url.partition(":")
-    if not colon or scheme.lower().rpartition("+")[2] not in ("http", "ftp", "git", "svn"):
+    scheme, _, rest = url.partition(":")
+    if not rest or scheme.lower().rpartition("+")[2] not in ("http", "ftp", "git", "svn"):
         return False
     host = host_of(url) or ""
     return host.rpartition(":")[0].strip("[]") not in _LOOPBACK and host not in _LOOPBACK
