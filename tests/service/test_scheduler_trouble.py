@@ -145,9 +145,9 @@ def test_an_archive_that_was_surely_not_sent_is_submitted_again_without_the_list
 
 def test_two_lost_archives_of_one_purl_are_not_mixed_up() -> None:
     world = World()
-    world.service.after.append(losing(world, "submit_archive", 1))
+    world.service.after.append(losing(world, "submit_archive", 2))
     one, other = archive(content=b"one"), archive(content=b"other")
-    answers = world.analyse([one, other], jobs=1)
+    answers = world.analyse([one, other], jobs=2)
     payloads = [answer.payload for answer in answers.values() if isinstance(answer, Report)]
     assert payloads == [b"one", b"other"]
 

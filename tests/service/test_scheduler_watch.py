@@ -163,6 +163,13 @@ def test_the_list_takes_only_what_submissions_leave() -> None:
     assert world.service.asked("list") == []
 
 
+def test_a_list_that_cannot_be_afforded_is_not_waited_for() -> None:
+    world = World()
+    world.service.duration = lambda request: 20.0
+    assert codes(world.analyse(packages(60), budget=ProcessBudget(Rate(60, 3600.0)))) == [None] * 60
+    assert world.clock.now < 60
+
+
 @pytest.mark.parametrize("error", [Refused("No list."), BadAnswer("Not JSON."), Unauthorised("Not for this key.")])
 def test_a_list_that_does_not_work_is_done_without(error: ServiceError) -> None:
     world = World()
