@@ -122,6 +122,7 @@ class _Loader:
             outcomes=outcomes,
             allow=(*base.allow, *(self._allow(allowed, rules) for allowed in entry.entries("allow"))),
             registries=self._registries(entry.entry("registries")),
+            upload_files=entry.flag("upload-files", base.upload_files),
             exclude=entry.texts("exclude") or base.exclude,
         )
 

@@ -192,6 +192,8 @@ class Policy:
     outcomes: Mapping[OutcomeCode, Decided[OutcomeAction]]
     allow: tuple[AllowEntry, ...] = ()
     registries: Registries = NO_REGISTRIES
+    upload_files: bool = False
+    """Whether `check` may upload archives of the project to an analysis service on another machine."""
     exclude: tuple[str, ...] = ()
 
 

@@ -68,6 +68,11 @@ class Entry:
         assert isinstance(value, int)
         return value
 
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.leaf(key).value if key in self.values else default
+        assert isinstance(value, bool)
+        return value
+
     def day(self, key: str) -> date:
         value = self.leaf(key).value
         assert isinstance(value, date)

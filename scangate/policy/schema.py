@@ -12,6 +12,7 @@ from scangate.policy.shapes import (
     Depends,
     Either,
     Field,
+    Flag,
     Integer,
     Many,
     Record,
@@ -202,6 +203,12 @@ POLICY = Record(
             doc=f"Days; an older report is the outcome `stale`. By default {BLANK.max_report_age}.",
         ),
         Field(name="registries", shape=_REGISTRIES, doc="Which hosts are mirrors, which are private."),
+        Field(
+            name="upload-files",
+            shape=Flag(),
+            doc="`true`: `check` uploads the archives that a lockfile names by a path (`file:`) to the analysis"
+            " service. By default they stay on this machine, and only `--local` analyses them.",
+        ),
         Field(name="exclude", shape=Many(item=GLOB, single=True), doc="Globs of lockfile paths to leave out."),
         Field(
             name="actions",

@@ -85,6 +85,15 @@ class Window:
         return replace(self, used=max(0, self.used - 1))
 
 
+class NoBudget:
+    """No limit: for a service that this run has to itself."""
+
+    def spend(self, now: float, *, leave: int = 0) -> float:  # noqa: ARG002 - Budget's signature
+        return 0.0
+
+    def give_back(self) -> None: ...
+
+
 class ProcessBudget:
     """A budget that only this process knows of."""
 

@@ -25,7 +25,6 @@ PAUSES = Backoff(first=1.0, most=30.0)
 """With TRIES: an outage of half a minute is survived, one of two minutes is not."""
 REFUSAL_PAUSES = Backoff(first=5.0, most=60.0)
 """After 429: refused requests are not counted, so a probe a minute does not renew the service's window."""
-POLLS_APART = 0.2
 PAGE_SIZE = 100
 
 
@@ -40,7 +39,14 @@ class Connection:
     """
 
     def __init__(
-        self, service: Service, execute: Execute, *, budget: Budget, runtime: Runtime, deadline: float
+        self,
+        service: Service,
+        execute: Execute,
+        *,
+        budget: Budget,
+        runtime: Runtime,
+        deadline: float,
+        polls_apart: float = 0.2,
     ) -> None:
         self._service = service
         self._execute = execute
@@ -51,7 +57,7 @@ class Connection:
         self._asking = self._breaker(RateLimited, REFUSAL_PAUSES)
         self._outage = self._breaker(Unreachable, PAUSES, tolerated=2, limit=TRIES)
         self._storage = self._breaker((Unreachable, RateLimited), PAUSES, tolerated=2, limit=TRIES)
-        self._pace = Pace(POLLS_APART)
+        self._pace = Pace(polls_apart)
         self._dry_until = -math.inf
         self._key_refused: Unauthorised | None = None
 

@@ -30,7 +30,7 @@ from scangate.service.connection import PAGE_SIZE, Connection, OverBudget
 from scangate.service.progress import Progress
 from scangate.service.retry import Backoff
 from scangate.service.runtime import SYSTEM, Runtime
-from scangate.service.watch import MAX_PAGES, Watch
+from scangate.service.watch import HOSTED, MAX_PAGES, Looks, Watch
 
 URL_TRIES = 5
 """How often a completed task is asked for a report URL that works."""
@@ -43,11 +43,13 @@ class Settings:
 
     `max_packages`: at most so many different packages are sent, the first ones in the order of the requests. The
     others are `over-budget`: a run over the limit is incomplete, but what was paid for counts (and can be kept).
+    `looks`: how often is asked how the tasks are.
     """
 
     jobs: int = 8
     timeout: float = 20 * 60
     max_packages: int | None = None
+    looks: Looks = HOSTED
 
 
 class Scheduler:
@@ -91,7 +93,12 @@ class Scheduler:
         ticker = asyncio.create_task(board.tick())
         with self._runtime.executor() as execute:
             connection = Connection(
-                self._service, execute, budget=self._budget, runtime=self._runtime, deadline=deadline
+                self._service,
+                execute,
+                budget=self._budget,
+                runtime=self._runtime,
+                deadline=deadline,
+                polls_apart=self._settings.looks.apart,
             )
             await self._work(board, connection)
         if connection.short_of_budget:
@@ -120,7 +127,7 @@ class _Work:
         self._connection = connection
         self._board = board
         self._random = runtime.random
-        self._watch = Watch(connection, leave=lambda: board.unsent_cost)
+        self._watch = Watch(connection, leave=lambda: board.unsent_cost, looks=settings.looks)
         self._submitting = asyncio.Semaphore(settings.jobs)
         self._downloading = asyncio.Semaphore(settings.jobs)
         self._began = runtime.wall()

@@ -4,18 +4,33 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 
 from scangate.service.base import BadAnswer, RateLimited, Refused, Task, TaskState, Unauthorised, Unreachable
 from scangate.service.connection import PAGE_SIZE, Connection, OverBudget
 
-FIRST_PAUSE = 2.0
-LAST_PAUSE = 30.0
 GROWTH = 1.5
-LIST_ABOVE = 50
-"""With more tasks under way than this, the list is read instead of asking for each."""
 LISTS_APART = 60.0
 MAX_PAGES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """How often a service is asked how a task is: pauses before the `first` look and at most, seconds between any two.
+
+    With more tasks under way than `list_above`, the list is read instead of asking for each; None: never.
+    """
+
+    first: float
+    most: float
+    apart: float
+    list_above: int | None
+
+
+HOSTED = Looks(first=2.0, most=30.0, apart=0.2, list_above=50)
+NEARBY = Looks(first=0.1, most=1.0, apart=0.005, list_above=None)
+"""For a service on this machine that this run has to itself."""
 
 
 class Watch:
@@ -27,8 +42,9 @@ class Watch:
     a task of another key is never on it, and one may slip from page to page while it is read.
     """
 
-    def __init__(self, connection: Connection, *, leave: Callable[[], int]) -> None:
+    def __init__(self, connection: Connection, *, leave: Callable[[], int], looks: Looks = HOSTED) -> None:
         self._connection = connection
+        self._looks = looks
         self._leave = leave
         self._waiting: set[int] = set()
         self._list_usable = True
@@ -41,7 +57,7 @@ class Watch:
         Raises what Connection.task raises.
         """
         with self._waited_for(task.task_id):
-            for pause in _pauses(at_once=task.status == TaskState.COMPLETED):
+            for pause in self._pauses(at_once=task.status == TaskState.COMPLETED):
                 await asyncio.sleep(pause)
                 with suppress(RateLimited):  # the next look is at the list
                     task = await self._look(task.task_id)
@@ -50,7 +66,8 @@ class Watch:
         return task
 
     async def _look(self, task_id: int) -> Task:
-        if self._list_usable and (self._connection.asking_is_limited or len(self._waiting) > LIST_ABOVE):
+        many = self._looks.list_above is not None and len(self._waiting) > self._looks.list_above
+        if self._list_usable and (self._connection.asking_is_limited or many):
             listed = await self._next_list()
             if task_id in listed:
                 return listed[task_id]
@@ -97,9 +114,8 @@ class Watch:
         finally:
             self._waiting.discard(task_id)
 
-
-def _pauses(*, at_once: bool) -> Iterator[float]:
-    if at_once:
-        yield 0.0
-    for step in count():
-        yield min(LAST_PAUSE, FIRST_PAUSE * GROWTH ** min(step, 32))
+    def _pauses(self, *, at_once: bool) -> Iterator[float]:
+        if at_once:
+            yield 0.0
+        for step in count():
+            yield min(self._looks.most, self._looks.first * GROWTH ** min(step, 32))
