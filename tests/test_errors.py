@@ -9,8 +9,12 @@ import pytest
 import scangate
 from scangate.errors import ExitCode, LockfileError, PolicyError, PurlError, ScangateError, ServiceError, UsageError
 
-_NEVER_LEAVE = {"scangate.service.wire.ForbiddenAddressError"}
-"""Raised through a third party's code (urllib3), caught on the other side of it and made a `Refused` there."""
+_NEVER_LEAVE = {
+    # Raised through a third party's code (urllib3), caught on the other side of it and made a `Refused` there.
+    "scangate.service.wire.ForbiddenAddressError",
+    # Says which entry; the reader, which knows the file's path, makes a LockfileError of it.
+    "scangate.lockfiles.npm_graph.TooDeepError",
+}
 
 
 def _modules() -> list[str]:
