@@ -88,6 +88,7 @@ def test_an_answer_that_nobody_waits_for_any_more_is_dropped() -> None:
         done.set()
 
     async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
         with DaemonThreads() as execute:
             pending = asyncio.ensure_future(execute(call))
             await asyncio.sleep(0)
@@ -97,7 +98,9 @@ def test_an_answer_that_nobody_waits_for_any_more_is_dropped() -> None:
                 await asyncio.sleep(0.01)
             assert await execute(lambda: 2) == 2
 
+    complaints: list[dict[str, object]] = []
     asyncio.run(scenario())
+    assert complaints == []
 
 
 class QuickService:

@@ -163,6 +163,12 @@ def test_the_list_takes_only_what_submissions_leave() -> None:
     assert world.service.asked("list") == []
 
 
+def test_what_the_submissions_did_not_need_is_the_lists() -> None:
+    world = World()
+    assert codes(world.analyse(packages(60), budget=ProcessBudget(Rate(61, 3600.0)))) == [None] * 60
+    assert world.service.asked("list") == [1]
+
+
 def test_a_list_that_cannot_be_afforded_is_not_waited_for() -> None:
     world = World()
     world.service.duration = lambda request: 20.0
