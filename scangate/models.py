@@ -143,6 +143,8 @@ class OutcomeCode(StrEnum):
     """A report came that is not in the documented form."""
     WRONG_PACKAGE = "wrong-package"
     """The report is about another package than the one asked for."""
+    INTEGRITY_MISMATCH = "integrity-mismatch"
+    """The archive is not the one that the lockfile, or else the registry, promises: it was not run."""
     BLIND = "blind"
     """A phase completed in which nothing at all was observed."""
     NO_CREDENTIALS = "no-credentials"

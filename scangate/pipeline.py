@@ -17,6 +17,7 @@ from scangate.models import (
     Dependency,
     Engine,
     Kind,
+    LockFact,
     Lockfile,
     OutcomeCode,
     Report,
@@ -28,6 +29,11 @@ from scangate.models import (
 from scangate.policy import decision
 from scangate.policy.model import Policy
 from scangate.reports import reader
+
+Uploads = Mapping[str, AnalysisRequest | Shortfall]
+"""By the key of a subject that comes from a file of the project: its archive, or why there is none to analyse."""
+
+NO_UPLOADS: Uploads = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +52,11 @@ class Run:
         return judge(self, [subject], (), {}).status is Status.BLOCKED
 
 
-def check(run: Run, lockfiles: Sequence[Lockfile], analyser: Analyser) -> Verdict:
+def check(run: Run, lockfiles: Sequence[Lockfile], analyser: Analyser, uploads: Uploads = NO_UPLOADS) -> Verdict:
     """Have every dependency of the lockfiles analysed, and decide."""
     subjects = group(lockfiles)
-    requests = requests_for(subjects, run.engines)
-    return judge(run, subjects, lockfiles, analyser.analyse(requests))
+    requests = requests_for(subjects, run.engines, uploads)
+    return judge(run, subjects, lockfiles, analyser.analyse(requests), uploads)
 
 
 def judge(
@@ -58,9 +64,10 @@ def judge(
     subjects: Sequence[Subject],
     lockfiles: Sequence[Lockfile],
     answers: Mapping[AnalysisRequest, Answer],
+    uploads: Uploads = NO_UPLOADS,
 ) -> Verdict:
     """Read the answers that there are, apply the policy. Subjects that have results already keep them."""
-    observed = [replace(subject, results=_results(run, subject, answers)) for subject in subjects]
+    observed = [replace(subject, results=_results(run, subject, answers, uploads)) for subject in subjects]
     return decision.decide(
         observed,
         lockfiles,
@@ -105,15 +112,23 @@ def subject_of(purl: str, results: tuple[Analysed | Shortfall, ...]) -> Subject:
     )
 
 
-def requests_for(subjects: Iterable[Subject], engines: Sequence[Engine]) -> tuple[AnalysisRequest, ...]:
-    """What is to be sent: every package of a public registry, to each engine that takes its ecosystem."""
+def requests_for(
+    subjects: Iterable[Subject], engines: Sequence[Engine], uploads: Uploads = NO_UPLOADS
+) -> tuple[AnalysisRequest, ...]:
+    """What is to be sent, to each engine that takes its ecosystem: packages of public registries, and `uploads`."""
     return tuple(
-        AnalysisRequest(purl=subject.purl, engine=engine)
+        replace(request, engine=engine)
         for subject in subjects
-        if subject.purl is not None
+        if isinstance(request := _request(subject, uploads), AnalysisRequest)
         for engine in engines
         if subject.ecosystem in ENGINE_ECOSYSTEMS[engine]
     )
+
+
+def _request(subject: Subject, uploads: Uploads) -> AnalysisRequest | Shortfall:
+    if subject.purl is not None:
+        return AnalysisRequest(purl=subject.purl)
+    return uploads.get(subject.key) or _not_submittable(subject.dependencies[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,18 +160,29 @@ def observe(
                 task_id=task_id,
             )
         case Shortfall():
-            return answer if answer.engine else replace(answer, engine=request.engine)
+            return _told(answer if answer.engine else replace(answer, engine=request.engine), request.engine)
         case None:
             detail = "The run ended before there was an answer."
             return Shortfall(code=OutcomeCode.PENDING, detail=detail, engine=request.engine)
 
 
-def _results(run: Run, subject: Subject, answers: Mapping[AnalysisRequest, Answer]) -> tuple[Analysed | Shortfall, ...]:
+def _told(shortfall: Shortfall, engine: Engine) -> Analysed | Shortfall:
+    """The shortfall; one that is a finding besides as an observation, too: a rule decides on it."""
+    if shortfall.code is not OutcomeCode.INTEGRITY_MISMATCH:
+        return shortfall
+    fact = LockFact(check=shortfall.code, detail=shortfall.detail)
+    return Analysed(engine=engine, observations=(fact,), shortfalls=(shortfall,), task_id=shortfall.task_id)
+
+
+def _results(
+    run: Run, subject: Subject, answers: Mapping[AnalysisRequest, Answer], uploads: Uploads
+) -> tuple[Analysed | Shortfall, ...]:
     if subject.results:
         return subject.results
-    if subject.purl is None:
-        return (_not_submittable(subject.dependencies[0]),)
-    requests = (AnalysisRequest(purl=subject.purl, engine=engine) for engine in run.engines)
+    wanted = _request(subject, uploads)
+    if isinstance(wanted, Shortfall):
+        return (_told(wanted, run.engines[0]),)
+    requests = (replace(wanted, engine=engine) for engine in run.engines)
     return tuple(
         observe(run, request, answers.get(request))
         if subject.ecosystem in ENGINE_ECOSYSTEMS[request.engine]

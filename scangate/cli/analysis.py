@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scangate.cli import local
 from scangate.cli.context import Context
 from scangate.errors import UsageError
-from scangate.models import Analyser, AnalysisRequest, Answer, Engine, OutcomeCode, Report
-from scangate.pipeline import NoAnalyser
+from scangate.models import Analyser, AnalysisRequest, Answer, Engine, Lockfile, OutcomeCode, Report
+from scangate.pipeline import NO_UPLOADS, NoAnalyser, Uploads, group
 from scangate.policy.model import Policy
-from scangate.service.base import Service
+from scangate.service.base import Interrupted, Service
 
 if TYPE_CHECKING:
+    from scangate.service.budget import Budget
     from scangate.service.settings import ServiceSettings
+
+RATE = "100/h"
+TIMEOUT = 1200.0
 
 IsBlocked = Callable[[AnalysisRequest, Report], bool]
 
@@ -35,16 +40,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="engine to ask; may be given several times (default: the policy's `engines`)",
     )
     parser.add_argument(
+        "--local",
+        action="store_true",
+        help="analyse on this machine, in a sandbox, instead of asking a service (Linux; see `scangate doctor`)",
+    )
+    parser.add_argument(
         "--rate",
-        default="100/h",
-        help="request budget, shared by all runs of this user: N/s, N/m or N/h (default 100/h)",
+        help=f"request budget, shared by all runs of this user: N/s, N/m or N/h (default {RATE}; not with --local)",
     )
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=float,
-        default=1200.0,
-        help="the whole run's time; what is not done by then is `pending` (default 1200)",
+        help="the whole run's time; what is not done by then is `pending`"
+        f" (default {TIMEOUT:g}, with --local {local.TIMEOUT:g})",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
@@ -65,6 +74,7 @@ def add_options_for_many(parser: argparse.ArgumentParser) -> None:
 class Plan:
     """What the options say, checked."""
 
+    local: bool
     engines: tuple[Engine, ...]
     jobs: int
     rate: str
@@ -80,26 +90,33 @@ def plan(args: argparse.Namespace, policy: Policy) -> Plan:
     jobs = getattr(args, "jobs", 8)
     if not 1 <= jobs <= 64:
         raise UsageError(f"--jobs {jobs}: out of range", "Use 1 to 64.")
-    if not 0 < args.timeout <= 86400:
-        raise UsageError(f"--timeout {args.timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")
+    timeout = args.timeout if args.timeout is not None else local.TIMEOUT if args.local else TIMEOUT
+    if not 0 < timeout <= 86400:
+        raise UsageError(f"--timeout {timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")
+    if args.local and args.rate is not None:
+        raise UsageError("--rate and --local: there is no service to spare", "Leave one of them out.")
     max_packages = getattr(args, "max_packages", None)
     if max_packages is not None and max_packages < 0:
         raise UsageError(f"--max-packages {max_packages}: less than none", "Use 0 or more.")
-    Rate.parse(args.rate)
+    rate = args.rate or RATE
+    Rate.parse(rate)
     return Plan(
+        local=args.local,
         engines=tuple(engine for engine in Engine if engine in args.engines) or policy.engines,
         jobs=jobs,
-        rate=args.rate,
-        timeout=args.timeout,
+        rate=rate,
+        timeout=timeout,
         max_packages=max_packages,
         quiet=args.quiet,
     )
 
 
-def service_name(context: Context) -> str:
+def service_name(context: Context, chosen: Plan) -> str:
     """The service's address, for people. Raises UsageError."""
     from scangate.service.settings import ServiceSettings
 
+    if chosen.local:
+        return local.NAME
     return ServiceSettings.from_environ(context.environ).api.url
 
 
@@ -124,35 +141,98 @@ class LazyAnalyser:
     is_blocked: IsBlocked
 
     def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
+        from scangate.service.budget import Rate, SharedBudget, account
+
         settings = _settings(self.context)
         if not requests:
             return {}
         if settings.key is None:
             return NoAnalyser(code=OutcomeCode.NO_CREDENTIALS, detail=NO_KEY).analyse(requests)
-        from scangate.cli.progress import ProgressReporter
-        from scangate.service.budget import Rate, SharedBudget, account
-        from scangate.service.client import HttpService
-        from scangate.service.scheduler import Scheduler, Settings
-
         budget = SharedBudget(
             Rate.parse(self.plan.rate),
             state_dir(),
             account=account(settings.api.url, settings.key.reveal()),
             warn=lambda text: self.context.say(f"scangate: warning: {text}"),
         )
-        with HttpService(settings) as client, ProgressReporter.of(self.context, self.plan.quiet) as reporter:
-            scheduler = Scheduler(
-                client,
-                budget=budget,
-                settings=Settings(jobs=self.plan.jobs, timeout=self.plan.timeout, max_packages=self.plan.max_packages),
-                on_progress=reporter.show,
-                is_blocked=self.is_blocked,
-            )
-            return scheduler.analyse(requests)
+        return _ask(settings, budget, requests, self)
 
 
-def analyser(context: Context, chosen: Plan, is_blocked: IsBlocked) -> Analyser:
-    return LazyAnalyser(context=context, plan=chosen, is_blocked=is_blocked)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAnalyser:
+    """The same scheduler, and the embedded service that it asks, for as long as it asks."""
+
+    context: Context
+    plan: Plan
+    is_blocked: IsBlocked
+    known: local.Known
+
+    def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
+        from scangate.service.addresses import read_url
+        from scangate.service.budget import NoBudget
+        from scangate.service.settings import Secret, ServiceSettings
+
+        answers: dict[AnalysisRequest, Answer] = {
+            request: shortfall
+            for request in requests
+            if (shortfall := local.unsupported(request) or self.known.conflicts.get(request.purl))
+        }
+        wanted = [request for request in requests if request not in answers]
+        if not wanted:
+            return answers
+        with local.service(self.known.hints) as running:
+            settings = ServiceSettings(api=read_url(running.url), key=Secret(running.key))
+            try:
+                return answers | dict(_ask(settings, NoBudget(), wanted, self))
+            except Interrupted as exc:
+                raise Interrupted(answers | dict(exc.answers)) from None
+
+
+def _ask(
+    settings: "ServiceSettings",
+    budget: "Budget",
+    requests: Sequence[AnalysisRequest],
+    run: LazyAnalyser | LocalAnalyser,
+) -> Mapping[AnalysisRequest, Answer]:
+    from scangate.cli.progress import ProgressReporter
+    from scangate.service.client import HttpService
+    from scangate.service.scheduler import Scheduler, Settings
+    from scangate.service.watch import HOSTED, NEARBY
+
+    plan = run.plan
+    with HttpService(settings) as client, ProgressReporter.of(run.context, plan.quiet) as reporter:
+        scheduler = Scheduler(
+            client,
+            budget=budget,
+            settings=Settings(
+                jobs=plan.jobs,
+                timeout=plan.timeout,
+                max_packages=plan.max_packages,
+                looks=NEARBY if plan.local else HOSTED,
+            ),
+            on_progress=reporter.show,
+            is_blocked=run.is_blocked,
+        )
+        return scheduler.analyse(requests)
+
+
+def analyser(
+    context: Context,
+    chosen: Plan,
+    is_blocked: IsBlocked,
+    *,
+    lockfiles: Sequence[Lockfile] = (),
+    uploads: Uploads = NO_UPLOADS,
+) -> Analyser:
+    """Raises UsageError where `--local` is asked for and this machine lacks something that it needs."""
+    if not chosen.local:
+        return LazyAnalyser(context=context, plan=chosen, is_blocked=is_blocked)
+    from scangate.service.settings import URL_VARIABLE
+
+    local.require(context)
+    if context.environ.get(URL_VARIABLE):
+        context.say(f"scangate: --local: {URL_VARIABLE} is set, and no service is asked.")
+    known = local.known(group(lockfiles), lockfiles, uploads)
+    return LocalAnalyser(context=context, plan=chosen, is_blocked=is_blocked, known=known)
 
 
 def state_dir() -> Path:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from scangate.cli import analysis, formats, project
+from scangate.cli import analysis, formats, project, uploads
 from scangate.cli.context import Context
 from scangate.errors import ExitCode
 from scangate.models import AnalysisRequest
@@ -31,16 +31,18 @@ def run(args: argparse.Namespace, context: Context) -> int:
         engines=chosen.engines,
         now=context.now(),
         elapsed=elapsed,
-        analyser_name=analysis.service_name(context),
+        analyser_name=analysis.service_name(context, chosen),
     )
+    subjects = pipeline.group(lockfiles)
+    # To another machine only where the policy says so: an archive of the project may be anything.
+    archives = uploads.find(subjects, context.cwd) if chosen.local or policy.upload_files else pipeline.NO_UPLOADS
     if args.dry_run:
-        return _dry_run(
-            pipeline.requests_for(pipeline.group(lockfiles), chosen.engines), chosen, setup.analyser_name, context
-        )
+        return _dry_run(pipeline.requests_for(subjects, chosen.engines, archives), chosen, setup.analyser_name, context)
+    analyser = analysis.analyser(context, chosen, setup.denies, lockfiles=lockfiles, uploads=archives)
     try:
-        verdict = pipeline.check(setup, lockfiles, analysis.analyser(context, chosen, setup.denies))
+        verdict = pipeline.check(setup, lockfiles, analyser, archives)
     except Interrupted as exc:
-        formats.emit(pipeline.judge(setup, pipeline.group(lockfiles), lockfiles, exc.answers), targets, context)
+        formats.emit(pipeline.judge(setup, subjects, lockfiles, exc.answers, archives), targets, context)
         raise
     return formats.emit(verdict, targets, context)
 
@@ -49,7 +51,8 @@ def _dry_run(requests: Sequence[AnalysisRequest], chosen: analysis.Plan, service
     from scangate.output import escape
 
     for request in requests:
-        context.stdout.write(f"{request.purl} {request.engine}\n")
+        archive = "" if request.archive is None else f" (uploads {escape.terminal(request.archive.filename)})"
+        context.stdout.write(f"{request.purl} {request.engine}{archive}\n")
     context.stdout.flush()
     packages = len({request.purl for request in requests})
     limit = "" if chosen.max_packages is None else f" (--max-packages: {min(packages, chosen.max_packages)} of them)"

@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "apply the policy to saved reports, without a network",
     "tasks": "list the account's analysis tasks",
     "serve": "run the embedded analysis service on this machine",
+    "doctor": "say what --local needs, what is missing here, and what mends it",
 }
 
 EXIT_CODES = """exit codes:

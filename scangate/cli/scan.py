@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         engines=chosen.engines,
         now=context.now(),
         elapsed=elapsed,
-        analyser_name=analysis.service_name(context),
+        analyser_name=analysis.service_name(context, chosen),
     )
 
     def judged(answers: "dict[AnalysisRequest, Answer]") -> int:

@@ -1,4 +1,4 @@
-"""The two origins as one application: which one is asked is told by the port that the connection came in on."""
+"""The two origins as one application: which one is asked is told by the port, or behind a proxy by the path."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -15,6 +15,17 @@ from scangate.local.signing import Signer
 from scangate.local.storage import Storage
 from scangate.local.store import Store
 from scangate.local.workers import Workers
+from scangate.models import Engine
+
+API_PREFIX = "/api/"
+
+
+class NoFaults:
+    """Nothing fails by a script."""
+
+    def submission(self, _engine: Engine, _purl: str) -> None: ...
+
+    def download(self, _engine: Engine, _purl: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +41,7 @@ class Backend:
 
 
 def application(config: ServiceConfig, backend: Backend, api_url: str, storage_url: str) -> ASGIApp:
-    """The ASGI application to be served on both ports."""
+    """The ASGI application to be served on both ports, or on the one that a public URL leads to."""
     signer = Signer(backend.secret, storage_url, config.url_seconds, config.clock)
     api = Api(
         store=backend.store,
@@ -48,12 +59,18 @@ def application(config: ServiceConfig, backend: Backend, api_url: str, storage_u
         faults=backend.faults,
         max_upload_bytes=config.max_upload_bytes,
     )
-    by_port: dict[int | None, ASGIApp] = {
-        urlsplit(api_url).port: Deadline(api.app(), config.request_seconds),
-        urlsplit(storage_url).port: Deadline(storage.app(), config.transfer_seconds),
-    }
+    api_app = Deadline(api.app(), config.request_seconds)
+    storage_app = Deadline(storage.app(), config.transfer_seconds)
+    api_port = urlsplit(api_url).port
+
+    def is_for_api(scope: Scope) -> bool:
+        if config.public_url is not None:
+            path: str = scope["path"]
+            return path.startswith(API_PREFIX)
+        port: int | None = scope["server"][1]
+        return port == api_port
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        await by_port[scope["server"][1]](scope, receive, send)
+        await (api_app if is_for_api(scope) else storage_app)(scope, receive, send)
 
     return dispatch

@@ -1,6 +1,7 @@
-"""The embedded service as a whole: one process, two origins on 127.0.0.1, started and stopped in order.
+"""The embedded service as a whole: one process, two origins, started and stopped in order.
 
-The API and the signed URLs have a port each, so that a client which mixes up what is sent where is found out.
+The API and the signed URLs have a port each, so that a client which mixes up what is sent where is found out. Behind
+a proxy (`public_url`) there is one origin for both, and so one port.
 starlette and uvicorn are an optional extra: nothing here loads them before the service starts.
 """
 
@@ -11,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from ipaddress import IPv6Address, ip_address
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,17 +20,19 @@ from scangate.errors import StateError, UsageError
 from scangate.local import datadir
 from scangate.local.blobs import Blobs
 from scangate.local.config import ServiceConfig
+from scangate.local.engines.base import AnalysisEngine
 from scangate.local.engines.recordings import load
 from scangate.local.engines.replay import ReplayEngine, ScriptedFaults
+from scangate.local.sandbox.base import Problem
 from scangate.local.store import Store
 from scangate.local.workers import Workers
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from scangate.local.app import Faults
     from scangate.local.origins import Backend
 
-HOST = "127.0.0.1"
 MAX_CONNECTIONS = 256
 UPLOADS_KEPT_SECONDS = 24 * 3600.0
 _STOP_SECONDS = 3
@@ -38,18 +42,21 @@ _LOOK_SECONDS = 0.2
 class EmbeddedService:
     """The service in threads of its own, for as long as the context lasts.
 
-    Inside it, `url` is the API's origin ("http://127.0.0.1:PORT"), `storage_url` that of the signed URLs, `key` a
-    key that is let in, and `key_file` where it is kept (mode 0600). `over` is set when the server has ended.
+    Inside it, `url` is the API's origin ("http://127.0.0.1:PORT", or the public URL), `storage_url` that of the
+    signed URLs, `bound_url` the address that it listens on, `key` a key that is let in, and `key_file` where it is kept
+    (mode 0600). `over` is set when the server has ended.
 
-    Entering raises UsageError (extra missing, port taken, replay directory or script), ReportError (a recording)
-    or StateError (data directory).
+    `engine` analyses instead of the one that the settings name.
+    Entering raises UsageError (extra missing, port taken, replay directory or script), ReportError (a recording),
+    SandboxUnavailable (this machine cannot analyse) or StateError (data directory).
     """
 
-    def __init__(self, config: ServiceConfig) -> None:
+    def __init__(self, config: ServiceConfig, engine: AnalysisEngine | None = None) -> None:
         self._config = config
+        self._engine = engine
         self._running = ExitStack()
         self.over = threading.Event()
-        self.url = self.storage_url = self.key = ""
+        self.url = self.storage_url = self.bound_url = self.key = ""
         self.key_file = config.data_dir / datadir.KEY_FILE
 
     def __enter__(self) -> Self:
@@ -58,9 +65,12 @@ class EmbeddedService:
 
         config = self._config
         with ExitStack() as stack:
-            sockets = [stack.enter_context(_listen(port)) for port in (config.port, config.storage_port)]
-            self.url, self.storage_url = (f"http://{HOST}:{sock.getsockname()[1]}" for sock in sockets)
-            backend = _open_backend(config, stack)
+            ports = (config.port, config.storage_port) if config.public_url is None else (config.port,)
+            sockets = [stack.enter_context(_listen(config.listen, port)) for port in ports]
+            self.bound_url, *others = (_origin(config.listen, sock) for sock in sockets)
+            self.url = self.bound_url if config.public_url is None else config.public_url.rstrip("/")
+            self.storage_url = others[0] if others else self.url
+            backend = _open_backend(config, self._engine, stack)
             self.key = backend.keys[0]
             self._serve(application(config, backend, self.url, self.storage_url), sockets, stack)
             self._running = stack.pop_all()
@@ -127,12 +137,17 @@ def run(config: ServiceConfig, ready: Callable[[EmbeddedService], None]) -> None
         raise StateError("The embedded service has stopped by itself.", "Its log says why; start it again.")
 
 
-def _open_backend(config: ServiceConfig, stack: ExitStack) -> "Backend":
+def _open_backend(config: ServiceConfig, engine: AnalysisEngine | None, stack: ExitStack) -> "Backend":
     """Open what a restart needs and start the workers; the stack stops and closes them."""
-    from scangate.local.origins import Backend
+    from scangate.local.origins import Backend, NoFaults
 
-    recordings = load(config.replay_dir)
+    faults: Faults = NoFaults()
+    if config.replay_dir is not None:
+        recordings = load(config.replay_dir)
+        faults = ScriptedFaults(recordings)
+        engine = engine or ReplayEngine(recordings, config.delay_scale)
     directory = stack.enter_context(datadir.opened(config.data_dir))
+    engine = engine or _dynamic_engine(config, directory)
     try:
         keys = datadir.keys(directory, config.keys)
         secret = datadir.signing_secret(directory)
@@ -141,34 +156,57 @@ def _open_backend(config: ServiceConfig, stack: ExitStack) -> "Backend":
         stack.callback(store.close)
         store.forget_uploads(before=config.clock() - UPLOADS_KEPT_SECONDS)
         blobs.sweep(store.blobs())
-        workers = Workers(store, blobs, ReplayEngine(recordings, config.delay_scale), config.workers)
+        workers = Workers(store, blobs, engine, config.workers)
         workers.start()
         stack.callback(workers.stop)
     except (OSError, sqlite3.Error) as exc:
         raise StateError(f"{directory}: {exc}.", "Mend it, or name another directory.") from exc
-    faults = ScriptedFaults(recordings)
     return Backend(store=store, blobs=blobs, workers=workers, faults=faults, keys=keys, secret=secret)
 
 
-def _require_extra() -> None:
+def _dynamic_engine(config: ServiceConfig, stack: ExitStack) -> AnalysisEngine:
+    """Raises SandboxUnavailable where this machine cannot isolate."""
+    from scangate.local.engines.dynamic import DynamicEngine
+    from scangate.local.fetch.fetcher import PackageFetcher
+    from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
+    from scangate.local.turns import InTurns
+
+    sandbox = InTurns(BubblewrapSandbox(), config.workers)
+    return DynamicEngine(sandbox, PackageFetcher(), config.hints)
+
+
+def missing_extra() -> tuple[Problem, ...]:
+    """What of the optional extra is not installed."""
     missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(
-            f"The embedded service needs {' and '.join(missing)}.", 'Run: python -m pip install "scangate[local]"'
-        )
+    if not missing:
+        return ()
+    return (
+        Problem(f"The embedded service needs {' and '.join(missing)}.", 'Run: python -m pip install "scangate[local]"'),
+    )
 
 
-def _listen(port: int) -> socket.socket:
+def _require_extra() -> None:
+    for problem in missing_extra():
+        raise UsageError(problem.what, problem.mend)
+
+
+def _listen(address: str, port: int) -> socket.socket:
     # Saying TCP outright matters: asyncio switches Nagle's delay off only where the protocol number is TCP's.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if isinstance(ip_address(address), IPv6Address) else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
+        listener.bind((address, port))
         listener.listen()
     except OSError as exc:
         listener.close()
-        raise UsageError(f"{HOST}:{port}: {exc.strerror}.", "Use another port, or 0 for any free one.") from exc
+        raise UsageError(f"{address}:{port}: {exc.strerror}.", "Use another port, or 0 for any free one.") from exc
     return listener
+
+
+def _origin(address: str, listener: socket.socket) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{listener.getsockname()[1]}"
 
 
 @contextmanager

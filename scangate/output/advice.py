@@ -37,6 +37,10 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
         "the report is about another package",
         "Do not trust it: run again, and tell the service if it stays.",
     ),
+    OutcomeCode.INTEGRITY_MISMATCH: (
+        "the archive is not the one that the lockfile or the registry promises",
+        "Do not install it: find out which of the two was changed.",
+    ),
     OutcomeCode.BLIND: (
         "the sandbox saw nothing at all, not even its own commands",
         "The analyser lost sight: run again, and tell the service if it stays.",

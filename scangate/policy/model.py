@@ -213,6 +213,7 @@ OUTCOMES: Mapping[OutcomeCode, OutcomeAction] = {
     OutcomeCode.REPORT_MISSING: OutcomeAction.FAIL,
     OutcomeCode.REPORT_INVALID: OutcomeAction.FAIL,
     OutcomeCode.WRONG_PACKAGE: OutcomeAction.FAIL,
+    OutcomeCode.INTEGRITY_MISMATCH: OutcomeAction.FAIL,
     OutcomeCode.BLIND: OutcomeAction.FAIL,
     OutcomeCode.NO_CREDENTIALS: OutcomeAction.FAIL,
     OutcomeCode.OVER_BUDGET: OutcomeAction.FAIL,

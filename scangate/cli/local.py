@@ -1,0 +1,166 @@
+"""`--local`: the embedded service inside this process, asked through the same client as any other.
+
+The only way from the client's side to the service's code, together with `serve` and `doctor`.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scangate.cli.context import Context
+from scangate.errors import StateError, UsageError
+from scangate.models import AnalysisRequest, Ecosystem, Engine, Lockfile, OutcomeCode, Shortfall, Subject
+from scangate.output import escape
+from scangate.pipeline import Uploads
+
+if TYPE_CHECKING:
+    from scangate.local.fetch.base import Hints, Pin
+    from scangate.local.sandbox.base import Problem
+    from scangate.local.server import EmbeddedService
+
+NAME = "this machine (--local)"
+TAKES = frozenset({Ecosystem.NPM, Ecosystem.PYPI})
+TIMEOUT = 3600.0
+"""Seconds. Two packages side by side, a second or five each: a project of a thousand in its first run."""
+
+
+def workers() -> int:
+    """One for each core, 2 to 4: an analysis may take 2 GiB."""
+    return max(2, min(4, os.cpu_count() or 2))
+
+
+def problems() -> "tuple[Problem, ...]":
+    """What `--local` needs and this machine does not have, each with the command that mends it."""
+    from scangate.local import server
+    from scangate.local.sandbox import doctor
+
+    return (*server.missing_extra(), *doctor.problems())
+
+
+def require(context: Context, what: str = "--local") -> None:
+    """Raises UsageError where this machine lacks something; says each piece, and the command that mends it."""
+    missing = problems()
+    for problem in missing:
+        tell(problem, context)
+    if missing:
+        raise UsageError(
+            f"{what} cannot be used on this machine: {len(missing)} missing (see above).",
+            "Mend that; `scangate doctor` says when all is there. There is no mode with less isolation.",
+        )
+
+
+def tell(problem: "Problem", context: Context) -> None:
+    context.say(f"scangate: missing: {escape.log(escape.terminal(problem.what))}")
+    context.say(f"  mend it: {escape.log(escape.terminal(problem.mend))}")
+
+
+@contextmanager
+def service(hints: "Hints") -> "Iterator[EmbeddedService]":
+    """An embedded service of this run's own: on loopback, with a random key, its data gone afterwards.
+
+    Not in the user's state: a task completed for another lockfile would answer for this one without its digests being
+    compared. Raises what EmbeddedService raises.
+    """
+    from scangate.local.config import ServiceConfig
+    from scangate.local.server import EmbeddedService
+
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="scangate-", ignore_cleanup_errors=True)
+    except OSError as exc:
+        raise StateError(f"No temporary directory can be made: {exc.strerror}.", "Set TMPDIR to one.") from exc
+    with folder as data:
+        config = ServiceConfig(data_dir=Path(data), rate_limit=None, workers=workers(), hints=hints)
+        with EmbeddedService(config) as running:
+            yield running
+
+
+def unsupported(request: AnalysisRequest) -> Shortfall | None:
+    """What the local engine cannot take, known before it is asked."""
+    ecosystem = request.purl.removeprefix("pkg:").partition("/")[0]
+    if request.engine is not Engine.DYNAMIC_ANALYSIS:
+        detail = f"The engine {request.engine} is not supported by the local engine."
+    elif ecosystem not in TAKES:
+        detail = f"{ecosystem} packages are not supported by the local engine."
+    else:
+        return None
+    return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=request.engine)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the lockfiles say of the packages to be analysed, for the engine; it goes there in process, never by HTTP.
+
+    `hints` by purl; `conflicts`: purls whose lockfiles do not agree on the one archive that they all install.
+    """
+
+    hints: "Hints"
+    conflicts: Mapping[str, Shortfall]
+
+
+def known(subjects: Iterable[Subject], lockfiles: Sequence[Lockfile], uploads: Uploads) -> Known:
+    """From every lockfile that names the package: its digests there, and the versions of what is installed with it."""
+    from scangate.local.fetch.base import Hint
+
+    closures = _Closures(lockfiles)
+    hints: dict[str, Hint] = {}
+    conflicts: dict[str, Shortfall] = {}
+    for subject in subjects:
+        upload = uploads.get(subject.key)
+        purl = upload.purl if isinstance(upload, AnalysisRequest) else subject.purl
+        if purl is None:
+            continue
+        locked = [entry for entry in subject.dependencies if entry.integrity]
+        # uploads has compared an archive of the project with its digests already
+        digests = _digests(subject.ecosystem, [] if subject.purl is None else [entry.integrity for entry in locked])
+        if digests is None:
+            places = ", ".join(f"{entry.lockfile}:{entry.line}" for entry in locked)
+            detail = f"The lockfiles give different digests for it: {places}."
+            conflicts[purl] = Shortfall(code=OutcomeCode.INTEGRITY_MISMATCH, detail=detail)
+        closure = closures.of(subject.ecosystem, frozenset(entry.lockfile for entry in subject.dependencies))
+        hints[purl] = Hint(integrity=digests or (), closure=closure)
+    return Known(hints=hints, conflicts=conflicts)
+
+
+def _digests(ecosystem: Ecosystem, each: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """What the archive must match one of; None where no archive can satisfy all lockfiles.
+
+    An npm version is one archive, so that all lockfiles must allow it (the strongest algorithm among them decides).
+    A PyPI version is many, of which each lockfile may name its own.
+    """
+    if ecosystem is not Ecosystem.NPM or not each:
+        return tuple(sorted({digest for digests in each for digest in digests}))
+    algorithm = max((digest.partition(":")[0] for digests in each for digest in digests), key=_strength)
+    allowed = [{digest for digest in digests if digest.startswith(f"{algorithm}:")} for digests in each]
+    return tuple(sorted(set.intersection(*filter(None, allowed)))) or None
+
+
+def _strength(algorithm: str) -> tuple[int, str]:
+    return len(algorithm), algorithm  # md5 < sha1 < sha256 < sha384 < sha512
+
+
+class _Closures:
+    """The packages of some lockfiles as pins; made once for each set of lockfiles, not for each package."""
+
+    def __init__(self, lockfiles: Sequence[Lockfile]) -> None:
+        self._lockfiles = lockfiles
+        self._made: dict[tuple[Ecosystem, frozenset[str]], tuple[Pin, ...]] = {}
+
+    def of(self, ecosystem: Ecosystem, paths: frozenset[str]) -> "tuple[Pin, ...]":
+        if (ecosystem, paths) not in self._made:
+            self._made[ecosystem, paths] = self._pins(ecosystem, paths)
+        return self._made[ecosystem, paths]
+
+    def _pins(self, ecosystem: Ecosystem, paths: frozenset[str]) -> "tuple[Pin, ...]":
+        from scangate.local.fetch.base import Pin
+
+        return tuple(
+            Pin(purl=entry.purl, integrity=entry.integrity)
+            for lockfile in self._lockfiles
+            if lockfile.path in paths
+            for entry in lockfile.dependencies
+            if entry.ecosystem is ecosystem and entry.purl is not None
+        )
