@@ -1,0 +1,1 @@
+"""Made for scangate's tests: nothing here."""
