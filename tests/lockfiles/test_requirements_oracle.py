@@ -34,8 +34,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 DEFAULT = DEFAULT_URL[Ecosystem.PYPI]
 H = "a" * 64
 
-READS_LEGACY_VERSIONS = Version(pip.__version__) < Version("23.1")
-"""Any text passes for a version there (Debian 12's pip); we refuse what newer ones refuse."""
+READS_LEGACY_VERSIONS = Version(pip.__version__) < Version("24.1")
+"""Any text passes for a version there (the pip of Debian 12 and of Python 3.11); we refuse what newer ones refuse."""
 
 REFUSALS = (PipError, RecursionError, ValueError)
 """How the versions of pip refuse a file: their own error, a cycle of includes run into (before 24.3), a marker that
