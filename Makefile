@@ -31,7 +31,8 @@ test: check ## check, then all tests with branch coverage
 bench: dev ## speed, as ratios measured side by side in one run
 	$(BIN)/python tools/bench/run.py
 
-demo: dev ## the main job for real: an example project is checked and blocked
+demo: dev ## the main job for real: example projects are analysed on this machine and with recorded reports
+	@tools/setup.sh --sandbox
 	@$(BIN)/python tools/demo.py
 
 docs: dev ## rewrite the generated documents

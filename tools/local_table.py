@@ -109,9 +109,12 @@ def _purls(ecosystem: Ecosystem, listed: str) -> list[str]:
 def table(ecosystem: str, verdicts: Sequence[SubjectVerdict]) -> str:
     rows = [_row(each) for each in verdicts if each.subject.ecosystem == ecosystem]
     title = {"npm": "npm", "pypi": "PyPI"}[ecosystem]
-    head = "| package | commands | files written | hosts | findings and outcomes | verdict |\n|---|---:|---:|---|---|---|\n"
-    note = f"{len(rows)} popular packages, compiled ones and ones with install scripts among them, by the default policy.\n"
-    return f"## {title}: what real packages did\n\n{note}\n{head}" + "".join(rows)
+    note = (
+        f"{len(rows)} popular packages, by the default policy; compiled ones and such with install scripts among them."
+    )
+    head = "| package | commands | files written | hosts | findings and outcomes | verdict |\n"
+    head += "|---|---:|---:|---|---|---|\n"
+    return f"## {title}: what real packages did\n\n{note}\n\n{head}{''.join(rows)}"
 
 
 def _row(verdict: SubjectVerdict) -> str:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes the virtual environment that development, tests and the demo run in. Says what it installs before it does.
+# With --sandbox: installs what `scangate check --local` needs of the system, where it is missing and apt is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
@@ -28,6 +29,23 @@ install_system_packages() {
     exit 2
   }
 }
+
+install_sandbox() {
+  local packages=() pair
+  PATH=$PATH:/usr/sbin:/sbin
+  for pair in bwrap:bubblewrap strace:strace ip:iproute2 unshare:util-linux setpriv:util-linux node:nodejs npm:npm; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || packages+=("${pair#*:}")
+  done
+  [ "${#packages[@]}" -gt 0 ] || return 0
+  command -v apt-get >/dev/null 2>&1 || { echo "setup: no apt-get: install ${packages[*]} by hand" >&2; return 0; }
+  # Without them `make demo` goes on, and says what is missing.
+  (install_system_packages "${packages[@]}") || echo "setup: going on without the sandbox" >&2
+}
+
+if [ "$venv" = --sandbox ]; then
+  install_sandbox
+  exit 0
+fi
 
 python=$(find_python) || {
   if command -v apt-get >/dev/null 2>&1; then

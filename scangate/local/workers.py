@@ -71,7 +71,7 @@ class Workers:
             with suppress(sqlite3.Error):  # then it is still "processing", and the next start queues it again
                 self._store.give_back(job.task_id)
             return
-        except Exception:
+        except BaseException:  # whatever it is: a thread that ended here would leave its task running for ever
             log.exception("task %d: the engine broke", job.task_id)
             outcome = Outcome(status=FAILED, error_message="The engine broke; the service's log says how.")
         self._record(job, outcome)

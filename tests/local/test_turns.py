@@ -1,0 +1,74 @@
+"""At most so many sandboxes at once; whoever waits for one heeds a stop."""
+
+import threading
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from scangate.local.engines.base import Interrupted
+from scangate.local.sandbox.base import Job, PhaseTrace
+from scangate.local.turns import InTurns
+from tests.local.conftest import WAIT_SECONDS
+
+JOB = Job(tree=Path("/nowhere"), phases=())
+
+
+class Counted:
+    """A sandbox that knows how many jobs are in it, and lets them go when told."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = self.most = 0
+        self.entered = threading.Semaphore(0)
+        self.go_on = Event()
+
+    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.entered.release()
+        assert self.go_on.wait(WAIT_SECONDS)
+        with self.lock:
+            self.inside -= 1
+        return ()
+
+
+def test_only_so_many_run_at_once() -> None:
+    sandbox, stop = Counted(), Event()
+    turns = InTurns(sandbox, 2)
+    threads = [threading.Thread(target=turns.run, args=(JOB, stop)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
+    assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
+    assert not sandbox.entered.acquire(timeout=0.5)
+    sandbox.go_on.set()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+    assert (sandbox.most, sandbox.inside) == (2, 0)
+
+
+def test_who_waits_for_a_turn_heeds_a_stop() -> None:
+    sandbox, stop = Counted(), Event()
+    turns = InTurns(sandbox, 1)
+    first = threading.Thread(target=turns.run, args=(JOB, Event()))
+    first.start()
+    assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
+    stop.set()
+    with pytest.raises(Interrupted):
+        turns.run(JOB, stop)
+    sandbox.go_on.set()
+    first.join(WAIT_SECONDS)
+
+
+class Broken:
+    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+        raise OSError("no space left")
+
+
+def test_a_turn_that_fails_is_over() -> None:
+    turns = InTurns(Broken(), 1)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no space"):
+            turns.run(JOB, Event())
