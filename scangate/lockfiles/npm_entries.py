@@ -22,6 +22,8 @@ SHAPE: Shape = {"packages": {"*": {}}, **_TREE}
 NODE_MODULES = "node_modules/"
 _NAME = re.compile(r"(?:@[A-Za-z0-9~!'()*_-][A-Za-z0-9~!'()*._-]*/)?[A-Za-z0-9~!'()*_-][A-Za-z0-9~!'()*._-]*\Z")
 _EXACT = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*\Z")
+# What npm-package-arg takes for anything but a version, range or tag.
+_NOT_A_RANGE = re.compile(r"\.|.*[:/\\@]|.*\.(?:tgz|tar\.gz|tar)\Z", re.IGNORECASE | re.DOTALL)
 _MAX_LOCATION = 4096  # PATH_MAX of Linux
 _HINT = "Make the lockfile anew with npm; if npm made this one, report it to scangate."
 _PROD = Scope.PROD
@@ -150,6 +152,8 @@ def from_packages(packages: Object, path: str, manifest: Object | None = None) -
 def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     if len(location) > _MAX_LOCATION:
         raise _BadEntryError(f"is longer than a path can be ({_MAX_LOCATION} characters)")
+    if "\\" in location:
+        raise _BadEntryError("holds a backslash: on Windows that is another place than elsewhere")
     place, folder = holder(location)
     version, spec, integrity = members.get("version"), members.get("resolved"), members.get("integrity")
     if not (isinstance(version, str) and isinstance(spec, str) and isinstance(integrity, str) and spec):
@@ -168,10 +172,14 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     needs = _needs(members, _MANIFEST_KEYS)
     if "peerDependenciesMeta" in members:
         needs = _without_optional_peers(members, needs)
+    is_link = "link" in members and _flag(members, "link")
+    if spec is None and version is not None and not is_link and _NOT_A_RANGE.match(version):
+        # npm then fetches NAME@VERSION, whatever that is: "npm:other@1.0.0" and a URL give another package.
+        spec, version = version, None
     entry = Entry(location, place, folder, name, line, version, spec, integrity, _scope(members), needs)
     if "inBundle" in members:
         entry.bundled = _flag(members, "inBundle")
-    if "link" in members and _flag(members, "link"):
+    if is_link:
         if spec is None:
             raise _BadEntryError("is a link without a target")
         entry.target = spec.removeprefix("file:").rstrip("/")
@@ -294,6 +302,8 @@ def _dependency(folder: str, place: str, line: int, members: dict[str, object]) 
     if version is not None and version.startswith("npm:"):
         name, _, version = version[4:].rpartition("@")
         _checked(name)
+        if spec is None and _NOT_A_RANGE.match(version):
+            spec, version = version, None
     elif version is not None and not is_exact(version):
         spec, version = version, None
     elif spec is None and integrity is None:

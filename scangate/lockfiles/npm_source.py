@@ -187,10 +187,13 @@ _OTHER_FORMS: tuple[Callable[[str, str], re.Pattern[str]], ...] = (
 
 
 def _agreed(named: str, version: str | None) -> str | None:
-    """Registries leave build metadata ("+build") out of file names."""
+    """Registries leave build metadata ("+build") out of file names.
+
+    Only an exact version can be agreed on: "1.0.0-/../../../other/-/other-1.0.0" would lead to another package.
+    """
     if version is None:
         return named if is_exact(named) else None
-    return version if named in (version, version.partition("+")[0]) else None
+    return version if is_exact(version) and named in (version, version.partition("+")[0]) else None
 
 
 def _elsewhere(entry: Entry, spec: str) -> Source:

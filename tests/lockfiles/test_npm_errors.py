@@ -184,3 +184,10 @@ def test_a_chain_written_to_fill_the_memory_is_refused() -> None:
     text = chain(20_000)
     line = text.splitlines().index(f'    "node_modules/p{MAX_PATH}": {{') + 1
     assert problem(text) == f"package-lock.json:{line}: more than {MAX_PATH} packages need one another in a row"
+
+
+def test_a_location_that_means_another_place_on_windows_is_refused() -> None:
+    """Without this, the first would be a directory of the project here, and a package of the registry there."""
+    for location in ("node_modules\\left", "packages\\a"):
+        lock = packages({location: {"version": "1.0.0"}})
+        assert "holds a backslash" in problem(lock)

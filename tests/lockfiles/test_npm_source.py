@@ -121,6 +121,30 @@ def test_without_an_exact_version_nothing_is_pinned(version: str | None) -> None
     assert (found.kind, found.purl, found.version) == (Kind.UNPINNED, None, version)
 
 
+@pytest.mark.parametrize("bundled", [True, False])
+@pytest.mark.parametrize(
+    "version",
+    ["npm:evil@1.0.0", url("evil", "1.0.0"), "https://evil.example/x", "HTTPS:evil.example", "left@npm:evil@1.0.0"],
+)
+def test_a_version_that_makes_npm_fetch_something_else_is_a_url(version: str, bundled: bool) -> None:
+    """npm 10 and 11 fetch NAME@VERSION where there is no `resolved`, and so these; `npm ci` has been seen to."""
+    found = one({"version": version, "inBundle": bundled})
+    assert (found.kind, found.purl) == (Kind.URL, None)
+
+
+@pytest.mark.parametrize(("version", "kind"), [("evil.tgz", Kind.URL), ("./evil.tgz", Kind.FILE), ("a/b", Kind.GIT)])
+def test_a_version_may_be_any_other_source(version: str, kind: Kind) -> None:
+    found = one({"version": version})
+    assert (found.kind, found.purl) == (kind, None)
+
+
+@pytest.mark.parametrize("version", ["1.0.0-/../../../evil/-/evil-1.0.0", "latest", "1"])
+def test_a_url_whose_version_is_none_is_not_the_package(version: str) -> None:
+    """npm normalises the URL: the first one gives evil@1.0.0."""
+    found = one(at(url("left", version), version))
+    assert (found.kind, found.purl, checks(found)) == (Kind.URL, None, ["url-mismatch"])
+
+
 def test_credentials_stay_out() -> None:
     found = one(at("https://user:secret@evil.example/left.tgz?token=secret"))
     assert found.source == "https://evil.example/left.tgz"
