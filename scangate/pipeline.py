@@ -151,7 +151,7 @@ def observe(
     """
     match answer:
         case Report(payload=payload, task_id=task_id):
-            return reader.read(
+            read = reader.read(
                 payload,
                 purl=None if as_named else request.purl,
                 engine=request.engine,
@@ -159,6 +159,7 @@ def observe(
                 max_age_days=run.policy.max_report_age,
                 task_id=task_id,
             )
+            return read if isinstance(read, Analysed) else _told(read, request.engine)
         case Shortfall():
             return _told(answer if answer.engine else replace(answer, engine=request.engine), request.engine)
         case None:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,21 @@ def keys(directory: Path, given: tuple[str, ...]) -> tuple[str, ...]:
 def signing_secret(directory: Path) -> bytes:
     """Kept, so that signed URLs outlive a restart."""
     return _kept(directory / _SECRET_FILE).encode()
+
+
+def workspace(directory: Path) -> Path:
+    """An empty directory for what lives no longer than an analysis; what a killed server left there is removed.
+
+    Raises StateError.
+    """
+    path = directory / "work"
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+        path.mkdir(mode=0o700)
+    except OSError as exc:
+        raise StateError(f"{path}: {exc.strerror}.", "Remove it, or name another directory.") from exc
+    return path
 
 
 def _kept(file: Path) -> str:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from scangate.local.origins import Backend
 
 MAX_CONNECTIONS = 256
+FETCHES_AHEAD = 2
+"""Analyses that are begun beyond those that may run: they fetch, and wait for their turn."""
 UPLOADS_KEPT_SECONDS = 24 * 3600.0
 _STOP_SECONDS = 3
 _LOOK_SECONDS = 0.2
@@ -147,7 +150,7 @@ def _open_backend(config: ServiceConfig, engine: AnalysisEngine | None, stack: E
         faults = ScriptedFaults(recordings)
         engine = engine or ReplayEngine(recordings, config.delay_scale)
     directory = stack.enter_context(datadir.opened(config.data_dir))
-    engine = engine or _dynamic_engine(config, directory)
+    engine = engine or _dynamic_engine(config, directory, stack)
     try:
         keys = datadir.keys(directory, config.keys)
         secret = datadir.signing_secret(directory)
@@ -156,7 +159,8 @@ def _open_backend(config: ServiceConfig, engine: AnalysisEngine | None, stack: E
         stack.callback(store.close)
         store.forget_uploads(before=config.clock() - UPLOADS_KEPT_SECONDS)
         blobs.sweep(store.blobs())
-        workers = Workers(store, blobs, engine, config.workers)
+        ahead = 0 if config.replay_dir else FETCHES_AHEAD
+        workers = Workers(store, blobs, engine, config.workers + ahead)
         workers.start()
         stack.callback(workers.stop)
     except (OSError, sqlite3.Error) as exc:
@@ -164,15 +168,21 @@ def _open_backend(config: ServiceConfig, engine: AnalysisEngine | None, stack: E
     return Backend(store=store, blobs=blobs, workers=workers, faults=faults, keys=keys, secret=secret)
 
 
-def _dynamic_engine(config: ServiceConfig, stack: ExitStack) -> AnalysisEngine:
+def _dynamic_engine(config: ServiceConfig, directory: Path, stack: ExitStack) -> AnalysisEngine:
     """Raises SandboxUnavailable where this machine cannot isolate."""
     from scangate.local.engines.dynamic import DynamicEngine
     from scangate.local.fetch.fetcher import PackageFetcher
+    from scangate.local.sandbox import doctor
+    from scangate.local.sandbox.base import SandboxUnavailable
     from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
     from scangate.local.turns import InTurns
 
-    sandbox = InTurns(BubblewrapSandbox(), config.workers)
-    return DynamicEngine(sandbox, PackageFetcher(), config.hints)
+    if problems := doctor.problems():
+        raise SandboxUnavailable(problems)
+    fetcher = PackageFetcher()
+    stack.callback(fetcher.close)
+    sandbox = InTurns(BubblewrapSandbox(workspace=datadir.workspace(directory)), config.workers)
+    return DynamicEngine(sandbox, fetcher, config.hints)
 
 
 def missing_extra() -> tuple[Problem, ...]:

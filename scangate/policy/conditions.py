@@ -159,7 +159,7 @@ _BAIT = ObservationKind(
         Key(name="bait", shape=Regex(), of=lambda o: (o.bait,), doc="The bait's name matches."),
         Key(
             name="where",
-            shape=Word(words=("argv", "host", "stdout", "stderr")),
+            shape=Word(words=("argv", "host", "sent", "stdout", "stderr")),
             of=lambda o: (o.where,),
             doc="Where its value turned up.",
         ),

@@ -57,6 +57,8 @@ class PhaseRecord:
     status: str
     stdout: tuple[str, ...]
     stderr: tuple[str, ...]
+    sent: tuple[str, ...] = ()
+    """What reached the sandbox's own servers (the embedded service's addition)."""
     files: list[FileTouched] = field(default_factory=list)
     sockets: list[SocketOpened] = field(default_factory=list)
     commands: list[CommandRun] = field(default_factory=list)
@@ -72,6 +74,16 @@ def read_phases(analysis: Mapping[str, object]) -> tuple[PhaseRecord, ...]:
     if unknown:
         raise malformed(f"Analysis.{shown(unknown[0])} is no phase ({', '.join(Phase)})")
     return tuple(_phase(phase, analysis[phase]) for phase in Phase if analysis.get(phase) is not None)
+
+
+def mismatch(integrity: object) -> Shortfall | None:
+    """What the embedded service's engine says of an archive that is not the promised one: digests, nothing was run."""
+    if integrity is None:
+        return None
+    data = mapping(integrity, "Integrity")
+    actual, expected = (", ".join(texts(data.get(key), f"Integrity.{key}")) for key in ("actual", "expected"))
+    detail = f"The archive's digest is {shown(actual)}, not {shown(expected)}; nothing of it was run."
+    return _shortfall(OutcomeCode.INTEGRITY_MISMATCH, None, detail)
 
 
 def claims(phases: tuple[PhaseRecord, ...]) -> Iterator[identity.Claim]:
@@ -126,6 +138,11 @@ def _phase(phase: Phase, value: object) -> PhaseRecord:
         status=text(data.get("Status"), f"{where}.Status"),
         stdout=_output(data.get("Stdout"), f"{where}.Stdout"),
         stderr=_output(data.get("Stderr"), f"{where}.Stderr"),
+        sent=tuple(
+            reading
+            for each in texts(data.get("Sent"), f"{where}.Sent")
+            for reading in _output(each, f"{where}.Sent[]")[:1]
+        ),
     )
     # Checked, not searched: they repeat what the lists say, and hold the environment of every execve.
     items(data.get("Syscalls"), f"{where}.Syscalls")
@@ -222,6 +239,7 @@ def _baits_seen(record: PhaseRecord, known: Baits) -> Iterator[BaitSeen]:
     yield from known.in_texts(record.phase, "argv", argvs)
     for host in record.hosts:
         yield from known.in_host(record.phase, host.host)
+    yield from known.in_texts(record.phase, "sent", dict.fromkeys(record.sent))
     for where, readings in (("stdout", record.stdout), ("stderr", record.stderr)):
         seen = (tuple(known.in_texts(record.phase, where, [reading])) for reading in readings)
         yield from next(filter(None, seen), ())

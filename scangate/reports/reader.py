@@ -114,6 +114,8 @@ def _read_dynamic(document: _Document, asked: purls.Purl | None) -> Analysed | S
     wrong = _wrong_package(document, asked, dynamic.claims(phases))
     if wrong is not None:
         return wrong
+    if (mismatch := dynamic.mismatch(document.body.get("Integrity"))) is not None:
+        return mismatch
     stamp = document.body.get("CreatedTimestamp")
     return Analysed(
         engine=Engine.DYNAMIC_ANALYSIS,

@@ -236,9 +236,6 @@ def _check(request: AnalysisRequest, task: Task) -> None:
             return
         case TaskState.TIMEOUT:
             raise _NoReport(OutcomeCode.TIMEOUT, task.error_message or "The service's own time limit passed.")
-        case TaskState.FAILED if (task.error_message or "").startswith(f"{OutcomeCode.INTEGRITY_MISMATCH}: "):
-            # The embedded service's word for it; another service's failures are failures.
-            raise _NoReport(OutcomeCode.INTEGRITY_MISMATCH, task.error_message or "")
         case TaskState.FAILED:
             raise _NoReport(OutcomeCode.FAILED, task.error_message or "The service gave no reason.")
         case status if status in TaskState.RUNNING:

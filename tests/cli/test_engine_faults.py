@@ -7,6 +7,7 @@ from threading import Event
 
 from scangate import purls
 from scangate.local.config import ServiceConfig
+from scangate.local.engines import compose
 from scangate.local.engines.base import COMPLETED, FAILED, Job, Outcome
 from scangate.local.sandbox.base import SandboxFailed
 from scangate.local.server import EmbeddedService
@@ -19,6 +20,12 @@ PHASE = {"Status": "completed", "Commands": [{"Command": ["scangate-local"], "En
 def completed(name: str, version: str = "1.0.0", **phases: object) -> Outcome:
     report = dynamic_report(name, version) | {"Analysis": phases or {"install": PHASE, "import": PHASE}}
     return Outcome(status=COMPLETED, report=json.dumps(report).encode())
+
+
+def refused(name: str) -> Outcome:
+    purl = purls.parse(f"pkg:npm/{name}@1.0.0")
+    report = compose.refusal(purl, (f"sha512:{'a' * 128}",), (f"sha512:{'b' * 128}",), 1_790_000_000)
+    return Outcome(status=COMPLETED, report=report)
 
 
 CASES: dict[str, tuple[Outcome | BaseException, list[str]]] = {
@@ -40,10 +47,7 @@ CASES: dict[str, tuple[Outcome | BaseException, list[str]]] = {
     "blind-phase": (completed("blind-phase", install={"Status": "completed"}, **{"import": PHASE}), ["blind"]),
     "other-name": (completed("another"), ["wrong-package"]),
     "other-version": (completed("other-version", "1.0.1"), ["wrong-package"]),
-    "other-archive": (
-        Outcome(status=FAILED, error_message="integrity-mismatch: another digest."),
-        ["integrity-mismatch"],
-    ),
+    "other-archive": (refused("other-archive"), ["integrity-mismatch"]),
 }
 
 
@@ -71,4 +75,5 @@ def test_what_was_not_analysed_is_never_clean(scangate: Scangate, project: Path,
     assert [name for name, each in judged.items() if each["status"] == "passed"] == ["fine"]
     rules = [finding["rule"] for finding in judged["other-archive"]["findings"]]
     assert rules == ["lock-integrity-mismatch"]
+    assert f"digest is sha512:{'b' * 64}" in json.dumps(judged["other-archive"])
     assert result.code == 1

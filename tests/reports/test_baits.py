@@ -160,3 +160,12 @@ def test_whatever_the_value_it_is_found_between_whatever_else(value: str, before
     install = phase(Commands=[_command("x", before + value + after, environment=[f"AWS_ACCESS_KEY_ID={value}"])])
     result = analysed(json.dumps(document(install=install)).encode(), THING)
     assert ("argv", "raw") in {(seen.where, seen.encoding) for seen in of(BaitSeen, result)}
+
+
+@pytest.mark.parametrize("body", [f'{{"secret": "{SECRET}"}}', f"x={quote(SECRET, safe='')}", SECRET.encode().hex()])
+def test_in_what_was_sent(body: str) -> None:
+    (seen,) = _seen(Sent=[b64("nothing"), b64(body)])
+    assert (seen.where, seen.bait) == ("sent", "AWS_SECRET_ACCESS_KEY")
+    assert SECRET not in seen.context
+    assert _seen(Sent=[b64("nothing")]) == []
+    assert refused(document(install=phase(Sent="text")), THING).code is OutcomeCode.REPORT_INVALID

@@ -434,3 +434,17 @@ def test_malware_in_a_stale_report_is_still_shown() -> None:
     result = analysed((ASSETS / "dynamic-analysis" / "malware-pypi-jeilyfish-0.7.1.json").read_bytes())
     assert "bitly.com" in {getattr(o, "host", None) for o in result.observations}
     assert {o.phase for o in result.observations if hasattr(o, "phase")} == set(Phase)
+
+
+# ------------------------------------------------------------------------------- archives that were not run
+
+
+def test_an_archive_that_is_not_the_promised_one_was_not_analysed() -> None:
+    integrity = {"expected": ["sha512:aa"], "actual": ["sha512:bb"]}
+    refusal = refused({**document(), "Analysis": {}, "Integrity": integrity}, THING)
+    assert refusal.code is OutcomeCode.INTEGRITY_MISMATCH
+    assert "is sha512:bb, not sha512:aa" in refusal.detail
+    # whatever else it shows: an engine that ran it all the same is not believed
+    assert refused({**document(), "Integrity": integrity}, THING).code is OutcomeCode.INTEGRITY_MISMATCH
+    for broken in ("no", [], {"expected": "aa"}, {"actual": [1]}):
+        assert refused({**document(), "Integrity": broken}, THING).code is OutcomeCode.REPORT_INVALID
