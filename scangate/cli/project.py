@@ -71,7 +71,9 @@ def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -
         exclude=policy.exclude,
         lockfile_as=args.lockfile_as,
     )
-    return confusion.tie_private_names(lockfiles.read_all(candidates, policy.registries))
+    asked_for = {os.path.abspath(context.cwd / path) for path in args.paths}  # noqa: PTH100 - as discovery has it
+    named = frozenset(one.path for one in candidates if os.path.abspath(context.cwd / one.path) in asked_for)  # noqa: PTH100
+    return confusion.tie_private_names(lockfiles.read_all(candidates, policy.registries, named=named))
 
 
 def _repository_root(context: Context) -> Path:

@@ -5,7 +5,7 @@ loads tomllib, one without requirements files never loads packaging.
 """
 
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from scangate.errors import LockfileError, PurlError, UsageError
@@ -94,12 +94,12 @@ def read(path: str, format_: str, files: Files, registries: Registries) -> Lockf
         raise LockfileError(path, exc.message, "Make the lockfile anew with the package manager.") from exc
 
 
-def read_all(found: Sequence[Found], registries: Registries) -> tuple[Lockfile, ...]:
+def read_all(found: Sequence[Found], registries: Registries, *, named: Collection[str] = ()) -> tuple[Lockfile, ...]:
     """Read every lockfile that says something of its own, in the given order.
 
     Left out: what another one covers (`selection.without_overlaps`), and texts that only have the name of a
-    requirements file (`selection.is_prose`). Raises LockfileError where one cannot be read completely, also where
-    all would be left out.
+    requirements file (`selection.is_prose`), unless their path is among `named`: those were asked for.
+    Raises LockfileError where one cannot be read completely, also where all would be left out.
     """
     lockfiles: list[Lockfile] = []
     prose: LockfileError | None = None
@@ -107,7 +107,7 @@ def read_all(found: Sequence[Found], registries: Registries) -> tuple[Lockfile, 
         try:
             lockfiles.append(read(one.path, one.format, one.files, registries))
         except LockfileError as exc:
-            if not is_prose(one):
+            if one.path in named or not is_prose(one):
                 raise
             prose = exc
     if prose is not None and not lockfiles:

@@ -59,15 +59,6 @@ def read(path: str, files: Files, registries: Registries) -> Lockfile:
     return Lockfile(path=path, format=NAME, dependencies=_related(dependencies, run.statements), facts=tuple(facts))
 
 
-def includes(path: str, files: Files) -> tuple[str, ...]:
-    """The files that `path` includes by "-r", at any depth, sorted: `read` covers them, so discovery leaves them out.
-
-    A file behind "-c" is not among them: it installs nothing there, and may be a lockfile of its own.
-    Raises LockfileError.
-    """
-    return tuple(sorted(walk(path, files).included))
-
-
 def looks_like(text: str) -> bool:
     """Whether a text file whose name does not settle it is pip's: most of its first lines have the shape."""
     lines = []

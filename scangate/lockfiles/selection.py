@@ -2,11 +2,15 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
 
 from scangate.errors import LockfileError
 from scangate.files import Files
+
+if TYPE_CHECKING:
+    from scangate.lockfiles.requirements_walk import Run
 
 
 class Found(Protocol):
@@ -20,14 +24,15 @@ class Found(Protocol):
     def files(self) -> Files: ...
 
 
-_REQUIREMENT_MARK = re.compile(r"[=~!<>]=|://|^\s*--?[A-Za-z]", re.MULTILINE)
+_REQUIREMENT_MARK = re.compile(r"[=~!<>]=|://|\$\{|^\s*--?[A-Za-z]", re.MULTILINE)
 
 
 def without_overlaps(found: Sequence[Found]) -> list[Found]:
     """What is left when files that another found file covers are taken away.
 
     npm reads npm-shrinkwrap.json and not the package-lock.json beside it. A requirements file that another one
-    includes by "-r" is read, and reported with its own lines, as part of that one.
+    includes by "-r" is read, and reported with its own lines, as part of that one; but not where that one asks other
+    indexes than the file alone does: then what pip takes depends on which of the two it is given.
     """
     paths = {one.path for one in found}
     covered = {
@@ -36,7 +41,7 @@ def without_overlaps(found: Sequence[Found]) -> list[Found]:
         if posixpath.basename(path) == "npm-shrinkwrap.json"
     }
     pip = [one for one in found if one.format == "pip-requirements"]
-    covered.update(path for one in pip if len(pip) > 1 for path in _included(one))
+    covered.update(_included(_runs(pip)) if len(pip) > 1 else ())
     return [one for one in found if one.path not in covered]
 
 
@@ -58,10 +63,18 @@ def is_prose(found: Found) -> bool:
         return False
 
 
-def _included(one: Found) -> Iterable[str]:
-    from scangate.lockfiles import requirements
+def _included(runs: Mapping[str, "Run"]) -> frozenset[str]:
+    return frozenset(
+        path for run in runs.values() for path in run.included if path in runs and runs[path].places == run.places
+    )
 
-    try:
-        return requirements.includes(one.path, one.files)
-    except LockfileError:
-        return ()  # reading it will say the same, where it counts
+
+def _runs(found: Sequence[Found]) -> Mapping[str, "Run"]:
+    from scangate.lockfiles import requirements_walk
+
+    runs = {}
+    for one in found:
+        # Where it cannot be read, reading it will say the same, where it counts.
+        with suppress(LockfileError):
+            runs[one.path] = requirements_walk.walk(one.path, one.files)
+    return runs

@@ -71,3 +71,12 @@ def test_a_huge_lockfile_is_refused(scangate: Scangate, project: Path) -> None:
     result = scangate("list")
     assert (result.code, result.out) == (2, "")
     assert len(result.err.splitlines()) == 2
+
+
+def test_a_file_that_is_named_is_never_left_out(scangate: Scangate, project: Path) -> None:
+    example("axios-replica", project)
+    (project / "requirements-notes.txt").write_text("These are no requirements of a program.\n")
+    assert scangate("list").code == 0
+    result = scangate("list", "package-lock.json", "./requirements-notes.txt")
+    assert (result.code, result.out) == (2, "")
+    assert "requirements-notes.txt:1" in result.err

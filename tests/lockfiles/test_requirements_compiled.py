@@ -8,7 +8,7 @@ import pytest
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
-from scangate.lockfiles import requirements
+from scangate.lockfiles import requirements, requirements_walk
 from scangate.models import Dependency, Kind, Relation, Scope
 from scangate.registries import NO_REGISTRIES
 
@@ -115,8 +115,8 @@ def test_they_are_recognised_by_content(folder: str, name: str, truth: list[dict
 
 
 def test_what_is_included_is_said() -> None:
-    tree = Tree(ASSETS / "written")
-    assert requirements.includes("requirements.txt", tree) == ("requirements/base.txt", "requirements/web.txt")
+    included = requirements_walk.walk("requirements.txt", Tree(ASSETS / "written")).included
+    assert included == {"requirements/base.txt", "requirements/web.txt"}
     assert {entry.lockfile for entry in read("written", "requirements.txt")} == {
         "requirements.txt",
         "requirements/base.txt",

@@ -60,6 +60,22 @@ def test_an_included_requirements_file_is_read_once_with_its_own_lines(tmp_path:
     ]
 
 
+@pytest.mark.parametrize("option", ["--index-url https://pkgs.example.com/simple", "--no-index", "-f wheels"])
+def test_a_file_that_includes_another_under_other_indexes_does_not_stand_for_it(tmp_path: Path, option: str) -> None:
+    """Else one added file would take every package of the other one out of the analysis."""
+    files = {"requirements.txt": "idna==3.7\n", "zz-requirements.txt": f"{option}\n-r requirements.txt\n"}
+    found = read_all(tmp_path, files)
+    assert [one.path for one in found] == ["requirements.txt", "zz-requirements.txt"]
+    assert [one.purl for one in found[0].dependencies] == ["pkg:pypi/idna@3.7"]
+
+
+def test_indexes_of_the_included_file_itself_are_no_others(tmp_path: Path) -> None:
+    own = "--index-url https://pkgs.example.com/simple\nidna==3.7\n"
+    assert paths(tmp_path, {"requirements.txt": "-r base-requirements.txt\n", "base-requirements.txt": own}) == [
+        "requirements.txt"
+    ]
+
+
 def test_a_circle_of_includes_is_an_error_and_not_an_empty_list(tmp_path: Path) -> None:
     with pytest.raises(LockfileError, match="requirements"):
         read_all(
@@ -82,6 +98,7 @@ def test_a_text_that_only_has_the_name_is_left_out(tmp_path: Path) -> None:
         PROSE + "--index-url https://evil.example\n",
         PROSE + "-r other.txt\n",
         PROSE + "https://evil.example/a-1.0.tar.gz\n",
+        PROSE + "${GITHUB_ACTOR}\n",
         PROSE + "\x00\n",
     ],
 )
