@@ -1,7 +1,6 @@
 """Wheels without pip: choosing the file of a release, unpacking one into a venv, and one that only has metadata."""
 
 import email
-import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -128,4 +127,4 @@ def _move(source: Path, target: Path, *, executable: bool) -> None:
                 file.chmod(0o755)
             place = target / file.relative_to(source)
             place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, place)
+            file.replace(place)

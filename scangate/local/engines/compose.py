@@ -1,0 +1,101 @@
+"""What the sandbox saw → a DynamicAnalysisReport (the schema of OpenSSF package-analysis)."""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+
+from scangate.local.engines import normalise
+from scangate.local.sandbox.base import PhaseTrace, Reached
+from scangate.purls import Purl
+
+MARKER = "scangate-local"
+"""Each phase's first command, `scangate-local PHASE PURL`: a phase without it was not run."""
+OUTPUT_BYTES = 4096
+SENT_BYTES = 1024 * 1024
+"""Of all that one phase sent."""
+
+_Json = dict[str, object]
+
+
+def report(purl: Purl, traces: Iterable[PhaseTrace], baits: Mapping[str, str], created: int) -> bytes:
+    """The report of a package that was run. `created` in Unix seconds; `baits` are planted in the marker, too."""
+    analysis = {str(trace.phase): _phase(purl, trace, baits) for trace in traces}
+    return _written(purl, created, Analysis=analysis)
+
+
+def refusal(purl: Purl, expected: tuple[str, ...], actual: tuple[str, ...], created: int) -> bytes:
+    """The report of a package whose archive is not the promised one: nothing was run.
+
+    `Integrity` is this engine's addition to the schema: digests as "algorithm:hex".
+    """
+    return _written(purl, created, Analysis={}, Integrity={"expected": list(expected), "actual": list(actual)})
+
+
+def _written(purl: Purl, created: int, **parts: object) -> bytes:
+    package = {"Ecosystem": purl.type, "Name": purl.package_name, "Version": purl.version}
+    document = {"Package": package, "CreatedTimestamp": created, **parts}
+    return json.dumps(document, ensure_ascii=True, indent=1).encode("ascii")
+
+
+def _phase(purl: Purl, trace: PhaseTrace, baits: Mapping[str, str]) -> _Json:
+    marker: _Json = {
+        "Command": [MARKER, str(trace.phase), str(purl)],
+        "Environment": [f"{name}={value}" for name, value in sorted(baits.items())],
+    }
+    written: _Json = {
+        "Status": trace.status,
+        "Stdout": _encoded(trace.stdout[-OUTPUT_BYTES:]),
+        "Stderr": _encoded(trace.stderr[-OUTPUT_BYTES:]),
+        "Files": _files(trace),
+        "Sockets": _sockets(trace.reached),
+        "Commands": [marker, *_commands(trace)],
+        "DNS": _questions(trace),
+    }
+    if trace.sent:
+        written["Sent"] = _bodies(trace.sent)
+    return written
+
+
+def _files(trace: PhaseTrace) -> list[_Json]:
+    merged: dict[str, _Json] = {}
+    for each in trace.touched:
+        entry = merged.setdefault(
+            path := normalise.text(each.path), {"Path": path, "Read": False, "Write": False, "Delete": False}
+        )
+        entry["Read"] = entry["Read"] or each.read
+        entry["Write"] = entry["Write"] or each.write
+        entry["Delete"] = entry["Delete"] or each.delete
+    return [merged[path] for path in sorted(merged)]
+
+
+def _commands(trace: PhaseTrace) -> list[_Json]:
+    found = {
+        (tuple(map(normalise.text, each.argv)), tuple(sorted(map(normalise.text, each.environ)))) for each in trace.ran
+    }
+    return [{"Command": list(argv), "Environment": list(environ)} for argv, environ in sorted(found)]
+
+
+def _sockets(reached: Iterable[Reached]) -> list[_Json]:
+    found = {(normalise.address(each.address, each.names), each.port, each.names) for each in reached}
+    return [{"Address": address, "Port": port, "Hostnames": list(names)} for address, port, names in sorted(found)]
+
+
+def _questions(trace: PhaseTrace) -> list[_Json]:
+    types: dict[str, set[str]] = {}
+    for each in trace.looked_up:
+        types.setdefault(each.name, set()).add(each.record_type)
+    queries = [{"Hostname": name, "Types": sorted(types[name])} for name in sorted(types)]
+    return [{"Class": "IN", "Queries": queries}] if queries else []
+
+
+def _bodies(sent: Iterable[bytes]) -> list[str]:
+    """As much as fits: baits are looked for in them."""
+    left, found = SENT_BYTES, []
+    for body in sorted(set(sent)):
+        found.append(_encoded(body[:left]))
+        left -= min(left, len(body))
+    return [each for each in found if each]
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

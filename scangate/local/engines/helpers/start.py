@@ -1,0 +1,1 @@
+"""Starts the interpreter and ends: whatever runs now stands in .pth files, sitecustomize or usercustomize."""
