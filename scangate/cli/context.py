@@ -29,18 +29,25 @@ class Context:
         monotonic: "Callable[[], float]" = time.monotonic,
     ) -> None:
         self.environ = os.environ if environ is None else environ
-        self.stdout = sys.stdout if stdout is None else stdout
-        self.stderr = sys.stderr if stderr is None else stderr
+        self.stdout = _open(sys.stdout if stdout is None else stdout)
+        self.stderr = _open(sys.stderr if stderr is None else stderr)
         self.monotonic = monotonic
         self._cwd = cwd
         self._now = now
 
     @property
     def cwd(self) -> "Path":
+        """Raises UsageError where the working directory was deleted."""
         if self._cwd is None:
             from pathlib import Path
 
-            self._cwd = Path.cwd()
+            try:
+                self._cwd = Path.cwd()
+            except OSError as exc:
+                from scangate.errors import UsageError
+
+                problem = f"the working directory cannot be found: {exc.strerror}."
+                raise UsageError(problem, "Change to a directory that exists.") from exc
         return self._cwd
 
     def now(self) -> "datetime":
@@ -57,9 +64,12 @@ class Context:
         return lambda: self.monotonic() - started
 
     def say(self, text: str) -> None:
-        """One line for people on stderr."""
-        self.stderr.write(f"{text}\n")
-        self.stderr.flush()
+        """One line for people on stderr. Where it cannot be written, the exit code alone has to say it."""
+        try:
+            self.stderr.write(f"{text}\n")
+            self.stderr.flush()
+        except (OSError, ValueError):
+            pass
 
     def colour(self, stream: "TextIO") -> bool:
         """Whether to colour: NO_COLOR, then FORCE_COLOR (no-color.org, force-color.org), then a terminal."""
@@ -78,3 +88,12 @@ class Context:
             return min(os.get_terminal_size(self.stdout.fileno()).columns, 120) or 80
         except (OSError, ValueError):
             return 80
+
+
+def _open(stream: "TextIO | None") -> "TextIO":
+    """Python has None for a stream that the caller closed (`>&-`)."""
+    if stream is not None:
+        return stream
+    import io
+
+    return io.StringIO()

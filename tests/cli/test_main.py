@@ -15,6 +15,7 @@ from scangate.cli.context import Context
 from scangate.cli.main import COMMANDS, command_parser, run
 from scangate.errors import ExitCode
 from tests.cli.conftest import Replay, Scangate, example
+from tests.conftest import ROOT
 
 HEAVY = ("requests", "rich", "yaml", "packaging", "re2", "asyncio", "starlette", "dataclasses")
 
@@ -127,3 +128,33 @@ def test_output_that_the_terminal_cannot_encode_is_escaped(project: Path) -> Non
         out, err = running.communicate(timeout=30)
     assert running.returncode == 0, err
     assert "\\u2192" in out or "→" not in out
+
+
+@pytest.mark.parametrize(
+    ("redirection", "argv", "expected"),
+    [
+        ("2>&-", "list", 0),
+        ("2>&-", "list nowhere", 2),
+        ("2>/dev/full", "list nowhere", 2),
+        (">&- 2>&-", "list", 0),
+        ("<&- >&- 2>&-", "list nowhere", 2),
+    ],
+)
+def test_closed_streams_do_not_change_the_exit_code(project: Path, redirection: str, argv: str, expected: int) -> None:
+    """A crash in the error handler would end with 1, which says "blocked"."""
+    example("axios-replica", project)
+    command = f'exec "$0" -m scangate {argv} {redirection}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], cwd=project, stdout=subprocess.DEVNULL, check=False)
+    assert done.returncode == expected
+
+
+def test_a_deleted_working_directory_is_an_error_and_no_bug(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = 'rmdir "$PWD" && exec "$0" -P -m scangate list'
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], cwd=gone, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the working directory cannot be found" in done.stderr
