@@ -1,26 +1,10 @@
 """The sandbox of Linux machines: bubblewrap isolates, strace sees."""
 
-import contextlib
-import os
-import select
-import signal
-import subprocess
-import tempfile
-import time
-from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from scangate.local.engines.base import Interrupted
-from scangate.local.sandbox import doctor, launch, wire
+from scangate.local.sandbox import doctor, driver
 from scangate.local.sandbox.base import Job, PhaseTrace, SandboxFailed, SandboxUnavailable
-
-_MOST_ANSWER = 256 * 1024**2
-_MOST_ERRORS = 64 * 1024
-_POLL_SECONDS = 0.1
-_EXTRA_SECONDS = 60.0
-"""Beyond the phases' own times: laying out the tree, ending what goes on."""
-_ENVIRON = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 class BubblewrapSandbox:
@@ -34,95 +18,23 @@ class BubblewrapSandbox:
 
     def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
         """See base.Sandbox.run. Blocks; each call has namespaces, a file tree and processes of its own."""
-        problems = doctor.missing()
-        if problems:
+        if problems := doctor.missing():
             raise SandboxUnavailable(problems)
         _check(job)
-        root = os.geteuid() == 0
-        tools = doctor.tools()
-        with tempfile.TemporaryDirectory(prefix="scangate-", dir=self._workspace) as folder:
-            order = wire.Order(
-                job=replace(job, tree=job.tree.resolve(), read_only={**launch.interpreter(), **job.read_only}),
-                workspace=folder,
-                tools=tools,
-                user=launch.NOBODY if root else None,
-            )
-            answer = _Driver(launch.supervisor(tools, root=root), order, stop).answer()
-        return answer
+        try:
+            return driver.drive(job, doctor.tools(), stop, self._workspace)
+        except SandboxFailed as error:
+            # Is it this job, or does no sandbox work here? The second has its own advice.
+            if problems := doctor.problems(self._workspace):
+                raise SandboxUnavailable(problems) from error
+            raise
 
 
 def _check(job: Job) -> None:
     for plan in job.phases:
         for program in plan.programs:
             if not program.argv or "=" in program.argv[0] or program.argv[0].startswith("-"):
-                raise SandboxFailed(f"Not a program: {program.argv[:1]!r}.", "This is a bug in the engine.")
+                raise ValueError(f"not a program: {program.argv[:1]!r}")
     for inside, outside in job.read_only.items():
         if not inside.startswith("/") or not outside.exists():
             raise SandboxFailed(f"{outside} cannot be bound to {inside}.", "Check that it exists.")
-
-
-class _Driver:
-    """One supervisor process: gives it the order, waits for its answer, kills it."""
-
-    def __init__(self, argv: list[str], order: wire.Order, stop: Event) -> None:
-        self._argv = argv
-        self._order = order
-        self._stop = stop
-        self._deadline = time.monotonic() + _EXTRA_SECONDS + sum(plan.seconds + 30 for plan in order.job.phases)
-        self._out = bytearray()
-        self._errors = bytearray()
-
-    def answer(self) -> tuple[PhaseTrace, ...]:
-        process = subprocess.Popen(  # noqa: S603  (absolute paths only)
-            self._argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_ENVIRON,
-            start_new_session=True,
-        )
-        with process:
-            try:
-                self._exchange(process)
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-        return self._decoded()
-
-    def _exchange(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        with contextlib.suppress(BrokenPipeError):  # then it has said why on its standard error
-            process.stdin.write(wire.encode_order(self._order))
-            process.stdin.flush()
-        pipes = {process.stdout.fileno(): self._out, process.stderr.fileno(): self._errors}
-        while pipes:
-            if self._stop.is_set():
-                raise Interrupted
-            if time.monotonic() > self._deadline:
-                raise SandboxFailed("The sandbox did not answer in time.")
-            for fd in select.select(list(pipes), [], [], _POLL_SECONDS)[0]:
-                if part := os.read(fd, 65536):
-                    pipes[fd] += part
-                else:
-                    del pipes[fd]
-            if len(self._out) > _MOST_ANSWER:
-                raise SandboxFailed(f"The sandbox's answer is larger than {_MOST_ANSWER} bytes.")
-            del self._errors[:-_MOST_ERRORS]
-
-    def _decoded(self) -> tuple[PhaseTrace, ...]:
-        try:
-            answer = wire.decode_answer(bytes(self._out))
-        except (ValueError, KeyError, TypeError) as error:
-            said = self._errors.decode("utf-8", "replace").strip().splitlines()
-            reason = said[-1][:500] if said else "it was killed"
-            raise SandboxFailed(
-                f"The sandbox broke: {reason}.", "Run `scangate doctor`, which tries a sandbox of its own."
-            ) from error
-        if isinstance(answer, str):
-            raise SandboxFailed(answer, "The package was not analysed. Run `scangate doctor` if this happens again.")
-        expected = [plan.phase for plan in self._order.job.phases]
-        if [trace.phase for trace in answer] != expected:
-            raise SandboxFailed("The sandbox answered for other phases than it was asked for.")
-        return answer

@@ -1,6 +1,5 @@
 """The command lines: supervisor into its namespaces, strace around bwrap, bwrap around the package's program."""
 
-import os
 import resource
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from scangate.local.sandbox.base import Limits, Program
 from scangate.local.sandbox.processes import TRACED
 
 TOOLS = ("bwrap", "strace", "ip", "unshare", "setpriv", "prlimit")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where the sandbox's own tools are looked for, whatever the user's PATH is."""
 NOBODY = 65534
 STAGE = "/tmp"  # noqa: S108  (the supervisor's own mount, in its own namespace)
 """Where the supervisor finds what it has laid out: a directory that every user may pass through."""
@@ -86,7 +87,7 @@ def _system() -> list[str]:
     arguments = ["--ro-bind", "/usr", "/usr"]
     for path in layout.SYSTEM_LINKS:
         if Path(path).is_symlink():
-            arguments += ["--symlink", os.readlink(path), path]
+            arguments += ["--symlink", str(Path(path).readlink()), path]
         elif Path(path).is_dir():
             arguments += ["--ro-bind", path, path]
     for path in layout.SYSTEM_FILES:

@@ -31,7 +31,7 @@ ETC = {
     "group": f"root:x:0:\n{USER}:x:{USER_ID}:\nnogroup:x:65534:\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 workstation\n",
     "hostname": "workstation\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\n",
     "resolv.conf": f"nameserver {dns.ADDRESS}\noptions timeout:2 attempts:1\n",
     "gai.conf": "",
     "shells": "/bin/sh\n/bin/bash\n",

@@ -19,13 +19,11 @@ _MOST_WAITING = 100_000
 _CLONE_RESULT = re.compile(r"(\d+)(?: /\* (\d+) in strace's PID NS \*/)?")
 _FLAGS = re.compile(r'[",}] ?(?:\{flags=)?(O_[A-Z0-9_|x]+)')
 _SOCKET_ADDRESS = re.compile(
-    r'\{sa_family=AF_INET, sin_port=htons\((?P<port>\d+)\), sin_addr=inet_addr\("(?P<inet>[^"]*+)"\)\}'
-    r"|\{sa_family=AF_INET6, sin6_port=htons\((?P<port6>\d+)\)[^\"}]*+"
-    r'inet_pton\(AF_INET6, "(?P<inet6>[^"]*+)"'
-    r'|\{sa_family=AF_UNIX, sun_path="(?P<unix>(?:[^"\\]++|\\.)*+)"'
-    r'|"(?P<data>(?:[^"\\]++|\\.)*+)"'
+    r'\{sa_family=AF_INET, sin_port=htons\((?P<port>\d+)\), sin_addr=inet_addr\("(?P<inet>[^"]*)"\)\}'
+    r'|\{sa_family=AF_INET6, sin6_port=htons\((?P<port6>\d+)\), [^"}]*inet_pton\(AF_INET6, "(?P<inet6>[^"]*)"'
+    rf'|\{{sa_family=AF_UNIX, sun_path="(?P<unix>{trace.QUOTED})"'
+    rf'|"(?P<data>{trace.QUOTED})"'
 )
-_DNS_PORT = 53
 
 _EXECUTES = frozenset({"execve", "execveat"})
 _CLONES = frozenset({"clone", "clone3", "fork", "vfork"})
@@ -109,7 +107,8 @@ class Tree:
     ended: bool = False
     code: int | None = None
     """The planned process's exit code, None where a signal killed it (or it has not ended)."""
-    refused: set[tuple[str, int]] = field(default_factory=set)
+    called: set[tuple[str, int]] = field(default_factory=set)
+    """Where the package has tried to connect."""
     _processes: dict[int, _Process] = field(default_factory=dict)
     _waiting: dict[int, list[Event]] = field(default_factory=dict)
     _patterns: tuple[re.Pattern[str], ...] = field(init=False)
@@ -172,7 +171,8 @@ class Tree:
             self._moved(call, process)
         elif process.ours:
             _note(call, process.directory, self.package)
-            self._note_refused(call)
+            if call.name == "connect":
+                self.called.update((address, port) for address, port, _ in _addresses(call) if address)
         elif name in _TALKS:
             _talked(call, process.directory, self.others)
 
@@ -231,10 +231,6 @@ class Tree:
         if path is None:
             raise TraceError(f"a change to an unknown directory: {call.arguments[:200]!r}")
         process.directory.path = path
-
-    def _note_refused(self, call: Call) -> None:
-        if call.name == "connect" and "ECONNREFUSED" in call.result:
-            self.refused.update((address, port) for address, port, _ in _addresses(call) if address)
 
 
 def _note(call: Call, directory: _Directory, seen: Seen) -> None:

@@ -168,7 +168,7 @@ class Sink:
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
         try:
-            connection.setblocking(False)
+            connection.settimeout(0)
             address, port = connection.getsockname()[:2]
             address = plain_address(address)
             if ipaddress.ip_address(address).is_loopback or len(self._open) >= MOST_CONNECTIONS:
@@ -250,7 +250,7 @@ def plain_address(address: str) -> str:
 
 def _dual_stack(kind: socket.SocketKind) -> socket.socket:
     made = socket.socket(socket.AF_INET6, kind)
-    made.setblocking(False)
+    made.settimeout(0)
     made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return made
