@@ -1,11 +1,12 @@
 """`scangate scan`: one package or one archive, analysed and judged like any dependency."""
 
 import argparse
+from collections.abc import Sequence
 
 from scangate.cli import analysis, formats, project
 from scangate.cli.context import Context
 from scangate.errors import UsageError
-from scangate.models import AnalysisRequest, Answer, Engine
+from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, Engine
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     policy = project.load_policy(args.policy, context)
     chosen = analysis.plan(args, policy)
     request = _request(args, context)
+    _check_taken(request.purl, chosen.engines)
     requests = [AnalysisRequest(purl=request.purl, engine=engine, archive=request.archive) for engine in chosen.engines]
     setup = pipeline.Run(
         policy=policy,
@@ -64,3 +66,13 @@ def _request(args: argparse.Namespace, context: Context) -> AnalysisRequest:
     archive = archives.load(context.cwd / args.what, args.what, args.github_url)
     purl = str(purls.submittable(args.purl)) if args.purl else archives.purl_of(archive)
     return AnalysisRequest(purl=purl, engine=Engine.DYNAMIC_ANALYSIS, archive=archive)
+
+
+def _check_taken(purl: str, engines: Sequence[Engine]) -> None:
+    """The one thing that is asked for must not pass because nobody was asked. Raises UsageError."""
+    from scangate import purls
+
+    ecosystem = purls.parse(purl).ecosystem
+    if not any(ecosystem in ENGINE_ECOSYSTEMS[engine] for engine in engines):
+        named = " and ".join(engines)
+        raise UsageError(f"{purl}: {named} does not take {ecosystem} packages", "Name an engine that does: --engine.")

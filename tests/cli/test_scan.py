@@ -49,14 +49,16 @@ def test_an_archive_can_be_named(scangate: Scangate, project: Path, replay: Repl
     assert named.code == 0, named.err
 
 
-def test_an_engine_that_does_not_take_the_package_is_no_pass_by_default(scangate: Scangate, replay: Replay) -> None:
-    result = scangate(
-        "scan", "pkg:vscode-extension/pub/ext@1.0.0", "--engine", "lastpymile", "--format", "json", **replay.environ
-    )
-    (package,) = result.json["packages"]  # type: ignore[misc]
-    assert [outcome["code"] for outcome in package["outcomes"]] == ["unsupported-ecosystem"]
-    assert package["status"] == "warned"
-    assert scangate("tasks", "--format", "json", **replay.environ).json["tasks"] == []
+def test_a_package_that_no_engine_takes_is_refused_before_anything_is_sent(scangate: Scangate, replay: Replay) -> None:
+    what = ("scan", "pkg:vscode-extension/pub/ext@1.0.0", "--engine", "lastpymile")
+    result = scangate(*what, **replay.environ)
+    assert (result.code, result.out) == (2, "")
+    assert "lastpymile does not take vscode-extension packages" in result.err
+    both = scangate(*what, "--engine", "dynamic-analysis", "--format", "json", **replay.environ).json
+    (package,) = both["packages"]  # type: ignore[misc]
+    assert "unsupported-ecosystem" in [outcome["code"] for outcome in package["outcomes"]]
+    (task,) = scangate("tasks", "--format", "json", **replay.environ).json["tasks"]  # type: ignore[misc]
+    assert task["engine"] == "dynamic-analysis"
 
 
 @pytest.mark.parametrize(
