@@ -44,8 +44,8 @@ def _phase(purl: Purl, trace: PhaseTrace, baits: Mapping[str, str]) -> _Json:
     }
     written: _Json = {
         "Status": trace.status,
-        "Stdout": _encoded(trace.stdout[-OUTPUT_BYTES:]),
-        "Stderr": _encoded(trace.stderr[-OUTPUT_BYTES:]),
+        "Stdout": _encoded(normalise.output(trace.stdout)[-OUTPUT_BYTES:]),
+        "Stderr": _encoded(normalise.output(trace.stderr)[-OUTPUT_BYTES:]),
         "Files": _files(trace),
         "Sockets": _sockets(trace.reached),
         "Commands": [marker, *_commands(trace)],

@@ -8,20 +8,19 @@ _RANDOM: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", "00000000-0000-0000-0000-000000000000"),
-        # Python's tempfile: a prefix, then eight of these characters.
-        (r"(?<=/tmp/)((?:[A-Za-z.][A-Za-z0-9.]*[-_.])*(?:tmp)?)(?=[a-z0-9_]{8}(?:[^A-Za-z0-9_]|$))"
-         r"(?=[a-z0-9_]*[0-9_])[a-z0-9_]{8}", r"\1XXXXXXXX"),
-        (r"(?<=/)tmp[a-z0-9_]{8}(?![A-Za-z0-9_])", "tmpXXXXXXXX"),
-        # gcc's, mktemp's and mkdtemp's six.
+        # Python's tempfile: a prefix, then eight characters. Behind other prefixes a word could look like them.
+        (r"(?<=/)(\.?tmp[-._]?)[a-z0-9_]{8}(?![A-Za-z0-9_])", r"\1XXXXXXXX"),
+        (r"(?<=/tmp/)([A-Za-z][\w.-]{0,64}[-_.])(?=[a-z_]{0,7}[0-9])[a-z0-9_]{8}(?![A-Za-z0-9_])", r"\1XXXXXXXX"),
+        # gcc's, mktemp's and mkdtemp's (node: fs.mkdtemp).
         (r"(?<=/)cc[A-Za-z0-9]{6}(?=\.[a-z]+\b)", "ccXXXXXX"),
         (r"(?<=/tmp/)tmp\.[A-Za-z0-9]{10}\b", "tmp.XXXXXXXXXX"),
-        (r"(?<=/tmp/)([A-Za-z][A-Za-z0-9._]*[-.])[A-Za-z0-9]{6}(?=/|$|\s)", r"\1XXXXXX"),
+        (r"(?<=/tmp/)([A-Za-z][\w.-]{0,64}[-.])(?=[A-Za-z]{0,5}[A-Z0-9])[A-Za-z0-9]{6}(?![\w.-])", r"\1XXXXXX"),
         # Byte code on its way to its name.
         (r"(?<=\.pyc\.)[0-9]+", "0"),
         (r"(?<=/proc/)[0-9]+(?=/|$)", "1"),
         (r"(?<=/proc/1/task/)[0-9]+", "1"),
     )
-)  # fmt: skip
+)
 _STAND_INS = ipaddress.ip_network("198.18.0.0/15")
 
 
@@ -30,6 +29,11 @@ def text(value: str) -> str:
     for pattern, replacement in _RANDOM:
         value = pattern.sub(replacement, value)
     return value
+
+
+def output(content: bytes) -> bytes:
+    """What a program printed, in whatever encoding."""
+    return text(content.decode("latin-1")).encode("latin-1")
 
 
 def address(value: str, names: tuple[str, ...]) -> str:

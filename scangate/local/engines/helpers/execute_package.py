@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
-from modules import scripts, show, top_level  # type: ignore[import-not-found]  # noqa: E402  (beside this file)
+from modules import scripts, show, top_level  # type: ignore[import-not-found]
 
 SECONDS = 5.0
 

@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
-from modules import show, top_level  # type: ignore[import-not-found]  # noqa: E402  (beside this file)
+from modules import show, top_level  # type: ignore[import-not-found]
 
 LINGER_SECONDS = 5.0
 
