@@ -99,6 +99,12 @@ class ServiceError(ScangateError):
     exit_code = ExitCode.INCOMPLETE
 
 
+class BaseError(ScangateError):
+    """What a change is compared with cannot be found or read: that is never "no changes"."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+
 class StateError(ScangateError):
     """A file of scangate's own (budget, cache, store) cannot be used."""
 

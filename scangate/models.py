@@ -103,6 +103,55 @@ class Lockfile:
     supported: bool = True
 
 
+# ---------------------------------------------------------------------------------------------- changes
+
+
+class ChangeKind(StrEnum):
+    """What happened to an entry since the base."""
+
+    ADDED = "added"
+    UPGRADED = "upgraded"
+    DOWNGRADED = "downgraded"
+    CHANGED = "changed"
+    """Another version, and nobody can say which of the two is the later one."""
+    INTEGRITY = "integrity"
+    """The same package, and other content: its digests are in conflict with the base's."""
+    DIGESTS = "digests"
+    """The same package, with digests that the base does not have, or without those that it has."""
+    SOURCE = "source"
+    """The same package from another place."""
+    FACTS = "facts"
+    """The same package, and the lockfile now shows something notable of it."""
+    SCOPE = "scope"
+    """The same package for another use (dev, prod): not new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One entry that differs from the base. `before` is what it was there, None where it was not.
+
+    Everything but a change of scope is new: it has to be analysed.
+    """
+
+    kind: ChangeKind
+    dependency: Dependency
+    before: Dependency | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What is new against a base.
+
+    `lockfiles` are the current ones, each with its new entries and facts alone (unchanged ones are empty).
+    `deleted` are lockfiles of the base that are gone, without entries, each with the fact "deleted" where nothing
+    replaces it. `changes` name every new entry, and changes of scope, in the order of the lockfiles.
+    """
+
+    lockfiles: tuple[Lockfile, ...]
+    deleted: tuple[Lockfile, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
 # --------------------------------------------------------------------------------------------- analysis
 
 
@@ -187,11 +236,16 @@ class Archive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisRequest:
-    """One analysis to be had: a package by purl, by one engine; with `archive`, of those bytes."""
+    """One analysis to be had: a package by purl, by one engine; with `archive`, of those bytes.
+
+    `integrity`: what the lockfiles pin it to, each entry's digests (none: an empty tuple) once, sorted. It is not
+    sent: it tells whether an earlier answer is about what is installed now.
+    """
 
     purl: str
     engine: Engine = Engine.DYNAMIC_ANALYSIS
     archive: Archive | None = None
+    integrity: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +325,10 @@ class FileTouched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaitSeen:
-    """A planted secret's *value* outside the environment. `where` is "argv", "host", "stdout" or "stderr"."""
+    """A planted secret's *value* outside the environment.
+
+    `where` is "argv", "host", "sent" (what reached the sandbox's own servers), "stdout" or "stderr".
+    """
 
     phase: Phase
     bait: str

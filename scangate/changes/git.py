@@ -6,13 +6,15 @@ inherited GIT_* variable reaches git, and no `git` that lies in the workspace is
 """
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from scangate.errors import ExitCode, ScangateError
 
@@ -20,6 +22,8 @@ MAX_OUTPUT_BYTES = 256 * 1024 * 1024
 """Of one call. A listing of a million paths is about 100 MB."""
 
 TIMEOUT_SECONDS = 60.0
+
+_SLOW = "Try again on a faster disk or network."
 
 _HARDENING = (
     "--no-pager",
@@ -31,13 +35,31 @@ _HARDENING = (
     "core.hooksPath=/dev/null",
     "-c",
     "protocol.ext.allow=never",
+    # What a fetch would do besides: ask in a window, tidy up, visit submodules.
+    "-c",
+    "core.askPass=",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "maintenance.auto=false",
+    "-c",
+    "fetch.recurseSubmodules=false",
 )
+
+_CREDENTIALS = re.compile(r"://[^/@\s]*@")
 
 
 class GitError(ScangateError):
-    """git is missing, failed, took too long or said too much. What that means is for the caller to decide."""
+    """git is missing, failed, took too long or said too much. What that means is for the caller to decide.
+
+    `status` is what git ended with by itself; None where it did not get to that.
+    """
 
     exit_code = ExitCode.INCOMPLETE
+
+    def __init__(self, message: str, hint: str = "", *, status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 class Git:
@@ -51,10 +73,16 @@ class Git:
         timeout_seconds: float = TIMEOUT_SECONDS,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._environ = _clean(environ)
         self._timeout_seconds = timeout_seconds
         self._max_output_bytes = max_output_bytes
+
+    def at(self, folder: Path) -> "Git":
+        """The same git in another folder."""
+        return Git(
+            folder, self._environ, timeout_seconds=self._timeout_seconds, max_output_bytes=self._max_output_bytes
+        )
 
     def toplevel(self) -> Path:
         """The working tree's root. Raises GitError outside of one."""
@@ -71,72 +99,94 @@ class Git:
         """
         return self._listing("--others", "--exclude-standard")
 
-    def run(self, *arguments: str) -> bytes:
-        """What `git ARGUMENTS…` prints. Raises GitError where it fails in any way."""
-        command = ("git", *_HARDENING, *arguments)
-        try:
-            return self._run(command)
-        except (OSError, ValueError) as exc:
-            raise GitError(f"git cannot be run: {exc}.", "Install git, or put it on PATH by its full path.") from exc
+    def run(self, *arguments: str, index: Path | None = None, timeout_seconds: float | None = None) -> bytes:
+        """What `git ARGUMENTS…` prints. Raises GitError where it fails in any way.
 
-    def _run(self, command: tuple[str, ...]) -> bytes:
+        `index` is the index file that the call reads (an absolute path), where it is not the repository's own.
+        """
+        allowed = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        try:
+            return self._run(arguments, index, allowed)
+        except (OSError, ValueError) as exc:
+            raise _cannot_run(exc) from exc
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """`git ARGUMENTS…` with pipes to it and from it. To end it, and in time, is for the caller: `kill`."""
+        try:
+            return self._popen(arguments, None, stdin=subprocess.PIPE, complaints=subprocess.DEVNULL)
+        except (OSError, ValueError) as exc:
+            raise _cannot_run(exc) from exc
+
+    def _popen(
+        self, arguments: Sequence[str], index: Path | None, *, stdin: int, complaints: int | IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        command = ("git", *_HARDENING, *arguments)
+        return subprocess.Popen(  # noqa: S603 - a fixed program, no shell, arguments are ours
+            command,
+            cwd=self.folder,
+            env=self._environ if index is None else {**self._environ, "GIT_INDEX_FILE": str(index)},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            start_new_session=True,
+        )
+
+    def _run(self, arguments: Sequence[str], index: Path | None, allowed_seconds: float) -> bytes:
         with tempfile.TemporaryFile() as complaints:
-            process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell, arguments are ours
-                command,
-                cwd=self._folder,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                start_new_session=True,
-            )
+            process = self._popen(arguments, index, stdin=subprocess.DEVNULL, complaints=complaints)
             late = threading.Event()
 
             def end_it() -> None:
                 late.set()
-                _kill(process)
+                kill(process)
 
-            watchdog = threading.Timer(self._timeout_seconds, end_it)
+            watchdog = threading.Timer(allowed_seconds, end_it)
             watchdog.start()
             try:
                 assert process.stdout is not None
                 with process.stdout as stdout:
                     output = stdout.read(self._max_output_bytes + 1)
                 if len(output) > self._max_output_bytes:
-                    _kill(process)
+                    kill(process)
                 status = process.wait()
             except BaseException:  # Ctrl-C too: leave no git behind
-                _kill(process)
+                kill(process)
                 process.wait()
                 raise
             finally:
                 watchdog.cancel()
             complaints.seek(0)
-            self._check(command[len(_HARDENING) + 1], status, output, complaints.read(4096), late=late.is_set())
+            said = " ".join(complaints.read(4096).decode("utf-8", "replace").split())
+            if late.is_set():
+                raise GitError(f"git {arguments[0]} took longer than {allowed_seconds:g} s.", _SLOW)
+            self._check(arguments[0], status, output, said)
             return output
 
-    def _check(self, verb: str, status: int, output: bytes, complaints: bytes, *, late: bool) -> None:
-        if late:
-            raise GitError(f"git {verb} took longer than {self._timeout_seconds:g} s.", "Try again on a faster disk.")
+    def _check(self, verb: str, status: int, output: bytes, said: str) -> None:
         if len(output) > self._max_output_bytes:
             raise GitError(f"git {verb} printed more than {self._max_output_bytes} bytes.", "Name a folder as PATH.")
         if status != 0:
-            said = " ".join(complaints.decode("utf-8", "replace").split())
-            raise GitError(f"git {verb} failed with status {status}: {said[:500]}", "Run it yourself to see why.")
+            problem = f"git {verb} failed with status {status}: {_CREDENTIALS.sub('://', said)[:500]}"
+            raise GitError(problem, "Run it yourself to see why.", status=status)
 
     def _listing(self, *options: str) -> frozenset[str]:
         listing = self.run("ls-files", "-z", *options)
         return frozenset(os.fsdecode(path) for path in listing.split(b"\0") if path)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
     """The whole session: a submodule's git is a child of git, and keeps the pipe open."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def _cannot_run(exc: Exception) -> GitError:
+    return GitError(f"git cannot be run: {exc}.", "Install git, or put it on PATH by its full path.")
+
+
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:
-    clean = {key: value for key, value in environ.items() if not key.startswith("GIT_")}
+    # SSH_ASKPASS would open a window, and wait.
+    clean = {key: value for key, value in environ.items() if not key.startswith("GIT_") and key != "SSH_ASKPASS"}
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     absolute = [folder for folder in folders if os.path.isabs(folder)]  # noqa: PTH117 - a text, not a path to use
     return clean | {
@@ -145,4 +195,7 @@ def _clean(environ: Mapping[str, str]) -> dict[str, str]:
         "LC_ALL": "C",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GCM_INTERACTIVE": "never",
     }

@@ -1,0 +1,323 @@
+"""What a change is compared with: the base, found from where scangate runs.
+
+One function a place (a CI, a hook, a local branch). None of them ever answers "no changes" for a base that it cannot
+find: it raises BaseError (exit code 3), or compares with nothing, so that everything is new.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from scangate.changes import event as events
+from scangate.changes.event import Event
+from scangate.changes.git import Git, GitError
+from scangate.changes.history import FETCH_SECONDS, History, is_id, is_nothing
+from scangate.errors import BaseError, UsageError
+
+
+class BaseKind(StrEnum):
+    COMMIT = "commit"
+    EVERYTHING = "everything"
+    """Nothing to compare with: every dependency is new."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What to compare with.
+
+    `commit` is a full id, there and readable; None where everything is new. `why` is one sentence for people (may
+    hold text from outside). `head` is the commit that is pushed, in a push hook alone: it is read instead of the
+    working tree. `is_proposal`: the change is proposed for the base (pull request, merge queue), so that the policy
+    is read from there.
+    """
+
+    kind: BaseKind
+    commit: str | None
+    why: str
+    head: str | None = None
+    is_proposal: bool = False
+
+
+def everything(why: str, *, head: str | None = None) -> Base:
+    """The base of a run that compares with nothing (`--all`, a folder outside of any repository)."""
+    return Base(kind=BaseKind.EVERYTHING, commit=None, why=why, head=head)
+
+
+def find_base(
+    environ: Mapping[str, str],
+    git: Git,
+    *,
+    explicit: str | None = None,
+    staged: bool = False,
+    pushed: bool = False,
+    index: Path | None = None,
+    read_event: Callable[[str], Event] = events.read,
+    fetch_seconds: float = FETCH_SECONDS,
+) -> Base:
+    """The base that `explicit` names (`--base REF`), else the one of the place where scangate runs.
+
+    `staged`: the index (`index` as `trees.index_file` gives it) is what is checked; `pushed`: what is being pushed.
+    Outside of a repository everything is new. Raises BaseError where there should be a base and none can be read,
+    UsageError where a name is none, GitError where git itself fails.
+    """
+    place = _Place(environ, History(git, mend=_mend(environ), fetch_seconds=fetch_seconds), read_event)
+    if _is_outside(git):
+        if explicit is not None or staged or pushed:
+            raise UsageError("There is no git repository here.", "Run scangate in one, without --base and hooks.")
+        return everything("everything is new: there is no git repository here.")
+    if pushed:
+        return place.push_hook(explicit)
+    if explicit is not None:
+        return place.explicit(explicit)
+    if staged and not _in_ci(environ):
+        return place.commit_hook(index)
+    return place.here()
+
+
+def _is_outside(git: Git) -> bool:
+    try:
+        return git.run("rev-parse", "--is-inside-work-tree").strip() != b"true"
+    except GitError as exc:
+        # A repository that git refuses (another owner, a broken config) is there: to compare with nothing would be
+        # safe, to say that it is not there would be wrong.
+        has_one = any((folder / ".git").exists() for folder in (git.folder, *git.folder.parents))
+        if has_one if exc.status is None else "not a git repository" not in exc.message:
+            raise BaseError(f"The repository cannot be read: {exc.message}", _REFUSED) from exc
+        return True
+
+
+_REFUSED = (
+    "Where another user owns the checkout: git config --global --add safe.directory DIRECTORY. Or check everything "
+    "with --all."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    environ: Mapping[str, str]
+    history: History
+    read_event: Callable[[str], Event]
+
+    def here(self) -> Base:
+        """By the CI that runs, else as on a developer's machine."""
+        environ = self.environ
+        if self.history.head() is None:
+            return everything("everything is new: there is no commit yet.")
+        for is_here, rule in (
+            (_is_true(environ, "GITHUB_ACTIONS"), self._github),
+            (_is_true(environ, "GITLAB_CI"), self._gitlab),
+            (_is_true(environ, "TF_BUILD"), self._azure),
+            ("BITBUCKET_BUILD_NUMBER" in environ, self._bitbucket),
+            (bool(environ.get("JENKINS_URL")), self._jenkins),
+            (_is_true(environ, "BUILDKITE"), self._buildkite),
+            (_in_ci(environ), self._pipeline),
+        ):
+            if is_here:
+                return rule()
+        return self.local("HEAD")
+
+    def explicit(self, ref: str) -> Base:
+        found = self.history.commit(ref)
+        if found is None and is_id(ref):
+            found = self.history.need(ref, "what --base names")
+        if found is None:
+            found = self.history.branch(ref.removeprefix("origin/"))
+        return _commit(found, f"--base {ref}")
+
+    # ------------------------------------------------------------------------------------------------ hooks
+
+    def commit_hook(self, index: Path | None) -> Base:
+        head = self.history.head()
+        if head is None:
+            return everything("everything is new: there is no commit yet.")
+        git = self.history.git
+        if git.run("diff-index", "--cached", "--name-only", "-z", "--no-ext-diff", head, "--", index=index):
+            return _commit(head, "HEAD, which the index is committed on top of")
+        return self.local("HEAD", because="the index equals HEAD, so nothing is being committed; ")
+
+    def push_hook(self, explicit: str | None) -> Base:
+        """pre-commit names what the remote has (FROM) and what is pushed (TO), but not on the first push to it."""
+        named = self.environ.get("PRE_COMMIT_TO_REF") or self.environ.get("PRE_COMMIT_LOCAL_BRANCH") or "HEAD"
+        head = self.history.commit(named)
+        if head is None:
+            raise BaseError(f"What is pushed, {named!r:.200}, is not a commit here.", "Name it: PRE_COMMIT_TO_REF.")
+        source = self.environ.get("PRE_COMMIT_FROM_REF")
+        if explicit is not None:
+            base = self.explicit(explicit)
+        elif source and not is_nothing(source):
+            found = self.history.commit(source)
+            if found is None:
+                found = self.history.need(source, "what the remote has (PRE_COMMIT_FROM_REF)")
+            base = _commit(found, "what the remote has (PRE_COMMIT_FROM_REF)")
+        else:
+            base = self.local(head, because="nothing says what the remote has (PRE_COMMIT_FROM_REF is not set); ")
+        return Base(kind=base.kind, commit=base.commit, why=base.why, head=head)
+
+    def local(self, revision: str, *, because: str = "") -> Base:
+        """Where the branch left the remote's default branch."""
+        default = self.history.default_branch()
+        if default is None:
+            return everything(f"{because}everything is new: this clone has no origin/HEAD, origin/main or the like.")
+        name, tip = default
+        commit = self.history.commit(revision)
+        if commit is None:
+            return everything(f"{because}everything is new: there is no commit yet.")
+        return _commit(self.history.merge_base(commit, tip), f"{because}where {revision[:12]} left {name}")
+
+    # --------------------------------------------------------------------------------------------------- CI
+
+    def _github(self) -> Base:
+        name = self.environ.get("GITHUB_EVENT_NAME", "")
+        if name not in ("pull_request", "pull_request_target", "merge_group", "push"):
+            return everything(f"everything is checked: the event is {name or 'unknown'}, which has no base.")
+        event = self.read_event(self.environ.get("GITHUB_EVENT_PATH", ""))
+        if name == "push":
+            return self._github_push(event)
+        if name == "merge_group":
+            base = self.history.need(event.commit("merge_group", "base_sha"), "the merge queue's base")
+            return self._proposal(base, "the merge queue's base")
+        parents = self.history.parents("HEAD")
+        if len(parents) == 2 and parents[1] == event.commit("pull_request", "head", "sha"):
+            base = self.history.need(parents[0], "the first parent of the merge commit")
+            return self._proposal(base, "the first parent of the pull request's merge commit")
+        target = event.ref("pull_request", "base", "ref") or self.environ.get("GITHUB_BASE_REF", "")
+        return self._target(target, "the pull request")
+
+    def _github_push(self, event: Event) -> Base:
+        before = event.commit("before")
+        if not is_nothing(before):
+            if event.flag("forced"):
+                base = self.history.need(before, "what the branch was before the force-push")
+                return self._other_than_head(base, "what the branch was before it was force-pushed")
+            base = self.history.need(before, "what the branch was before the push")
+            return self._other_than_head(base, "what the branch was before the push")
+        default, ref = event.ref("repository", "default_branch") or "", event.ref("ref") or ""
+        if default and ref == f"refs/heads/{default}":
+            return everything(f"everything is new: this is the first push to {default}.")
+        is_branch = ref.startswith("refs/heads/")
+        return self._pipeline(default, ref.removeprefix("refs/heads/") if is_branch else "", why="a new branch; ")
+
+    def _gitlab(self) -> Base:
+        environ = self.environ
+        if environ.get("CI_PIPELINE_SOURCE") in ("schedule", "web"):
+            return everything(f"everything is checked: the pipeline was started by {environ['CI_PIPELINE_SOURCE']}.")
+        base = environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA")
+        if base:
+            found = self.history.need(base, "the merge request's base (CI_MERGE_REQUEST_DIFF_BASE_SHA)")
+            return self._proposal(found, "the merge request's base")
+        target = environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
+        if target:
+            return self._target(target, "the merge request")
+        default = environ.get("CI_DEFAULT_BRANCH", "")
+        before = environ.get("CI_COMMIT_BEFORE_SHA", "")
+        branch = environ.get("CI_COMMIT_BRANCH", "")
+        if branch and branch == default and before and not is_nothing(before):
+            found = self.history.need(before, "what the branch was before the push (CI_COMMIT_BEFORE_SHA)")
+            return self._other_than_head(found, "what the branch was before the push")
+        return self._pipeline(default, branch)
+
+    def _azure(self) -> Base:
+        reason = self.environ.get("BUILD_REASON", "")
+        if reason in ("Schedule", "Manual"):
+            return everything(f"everything is checked: the build's reason is {reason}.")
+        return self._target_or_pipeline("SYSTEM_PULLREQUEST_TARGETBRANCH", reason == "PullRequest")
+
+    def _bitbucket(self) -> Base:
+        is_proposal = bool(self.environ.get("BITBUCKET_PR_ID"))
+        return self._target_or_pipeline("BITBUCKET_PR_DESTINATION_BRANCH", is_proposal)
+
+    def _jenkins(self) -> Base:
+        return self._target_or_pipeline("CHANGE_TARGET", bool(self.environ.get("CHANGE_ID")))
+
+    def _buildkite(self) -> Base:
+        if self.environ.get("BUILDKITE_SOURCE") == "schedule":
+            return everything("everything is checked: the build was started by a schedule.")
+        is_proposal = self.environ.get("BUILDKITE_PULL_REQUEST", "false") not in ("false", "")
+        default = self.environ.get("BUILDKITE_PIPELINE_DEFAULT_BRANCH", "")
+        branch = self.environ.get("BUILDKITE_BRANCH", "")
+        return self._target_or_pipeline("BUILDKITE_PULL_REQUEST_BASE_BRANCH", is_proposal, default, branch)
+
+    def _target_or_pipeline(self, variable: str, is_proposal: bool, default: str = "", branch: str = "") -> Base:
+        target = self.environ.get(variable, "")
+        if target:
+            return self._target(target, "the pull request")
+        if is_proposal:
+            raise BaseError(f"This is a pull request, and {variable} does not say its target.", _NAME_IT)
+        return self._pipeline(default, branch)
+
+    # ------------------------------------------------------------------------------------------- the common part
+
+    def _target(self, target: str, what: str) -> Base:
+        """The merge-base with the branch that a change is proposed for."""
+        if not target:
+            raise BaseError(f"Nothing says which branch {what} is for.", _NAME_IT)
+        short = target.removeprefix("refs/heads/")
+        found = self.history.merge_base(self._head(), self.history.branch(short))
+        return self._proposal(found, f"where {what} left its target branch {short}")
+
+    def _pipeline(self, default: str = "", branch: str = "", *, why: str = "") -> Base:
+        """A branch that nobody proposes for anything yet.
+
+        Where all of it is in the default branch, nothing is new, if it is another branch for sure. On the default
+        branch itself nothing says what was there before: everything is checked.
+        """
+        known = (f"origin/{default}", self.history.branch(default)) if default else self.history.default_branch()
+        if known is None:
+            return everything(f"{why}everything is new: nothing says which branch is the default one.")
+        name, tip = known
+        found = self.history.merge_base(self._head(), tip)
+        is_other = bool(default and branch and branch != default)
+        if found == self._head() and not is_other:
+            return everything(f"{why}everything is checked: {name} has all of it, and nothing says what was before.")
+        return _commit(found, f"{why}where the branch left {name}")
+
+    def _proposal(self, commit: str, why: str) -> Base:
+        base = self._other_than_head(commit, why)
+        return Base(kind=base.kind, commit=commit, why=base.why, is_proposal=True)
+
+    def _other_than_head(self, commit: str, why: str) -> Base:
+        """A checkout of the base itself shows none of the change: to compare it with itself must not pass."""
+        if commit == self._head():
+            raise BaseError(
+                f"The base ({why}) is the very commit that is checked out, so the change is not here to be checked.",
+                "Check out the change itself (on pull_request_target: ref: refs/pull/NUMBER/merge), or use --all.",
+            )
+        return _commit(commit, why)
+
+    def _head(self) -> str:
+        head = self.history.head()
+        assert head is not None  # here() has looked
+        return head
+
+
+_NAME_IT = "Name the base with --base REF, or check everything with --all."
+
+
+def _commit(commit: str, why: str) -> Base:
+    return Base(kind=BaseKind.COMMIT, commit=commit, why=f"{why}: commit {commit[:12]}.")
+
+
+def _is_true(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() in ("true", "1")
+
+
+def _in_ci(environ: Mapping[str, str]) -> bool:
+    return environ.get("CI", "").lower() not in ("", "false", "0") or any(
+        environ.get(name) for name in ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "BUILDKITE")
+    )
+
+
+def _mend(environ: Mapping[str, str]) -> str:
+    """The line that has the checkout bring the whole history."""
+    for variable, line in (
+        ("GITHUB_ACTIONS", "Set `fetch-depth: 0` under `with:` of actions/checkout."),
+        ("GITLAB_CI", 'Set `GIT_DEPTH: "0"` under `variables:` in .gitlab-ci.yml.'),
+        ("TF_BUILD", "Set `fetchDepth: 0` at `checkout: self` in azure-pipelines.yml."),
+        ("BITBUCKET_BUILD_NUMBER", "Set `depth: full` under `clone:` in bitbucket-pipelines.yml."),
+        ("JENKINS_URL", "Set `CloneOption(shallow: false, noTags: true)` in the job's checkout."),
+        ("BUILDKITE", "Take `--depth` out of BUILDKITE_GIT_CLONE_FLAGS."),
+    ):
+        if environ.get(variable):
+            return line
+    return "Run `git fetch --unshallow origin` (or `git fetch origin`)."

@@ -1,0 +1,151 @@
+"""Commits that a base can be: found here, else fetched, the history deepened step by step within a time bound."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from scangate.changes.git import Git, GitError
+from scangate.errors import BaseError, UsageError
+
+FETCH_SECONDS = 90.0
+"""For all fetches of one run together."""
+
+DEEPENING = ("--deepen=50", "--deepen=500", "--deepen=5000", "--unshallow")
+"""How much more history each step asks for, from the shallow boundary on."""
+
+REMOTE = "origin"
+
+_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_REF = re.compile(r"(?!-)[^\x00-\x20\x7f:?*\[\\]{1,1024}\Z")
+"""No option, no refspec, no pattern; what else a name may be, git says."""
+
+
+def is_id(text: str) -> bool:
+    """Whether it is a full commit id, of SHA-1 or SHA-256."""
+    return _ID.match(text) is not None
+
+
+def is_nothing(text: str) -> bool:
+    """Whether it is the id of all zeros: there was no commit before."""
+    return bool(text) and set(text) == {"0"} and is_id(text)
+
+
+class History:
+    """One repository's commits. `mend` is the line for the workflow that spares the fetching."""
+
+    def __init__(
+        self,
+        git: Git,
+        *,
+        mend: str,
+        fetch_seconds: float = FETCH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.git = git
+        self.mend = mend
+        self._clock = clock
+        self._left = fetch_seconds
+        self._why = ""
+
+    def commit(self, revision: str) -> str | None:
+        """The id of the commit that the revision names, where it is here; None where it is not. Raises UsageError."""
+        if _REF.match(revision) is None:
+            raise UsageError(f"{revision!r:.200} is not the name of a commit.", "Name a branch, a tag or a commit id.")
+        try:
+            found = self.git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        except GitError as exc:
+            if exc.status is None:
+                raise
+            return None
+        return found.decode("ascii").strip()
+
+    def head(self) -> str | None:
+        """The commit that is checked out; None before the first one."""
+        return self.commit("HEAD")
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """As the commit itself says, also where a shallow clone does not have them."""
+        text = self.git.run("cat-file", "commit", commit).partition(b"\n\n")[0].decode("utf-8", "replace")
+        return tuple(line.removeprefix("parent ") for line in text.split("\n") if line.startswith("parent "))
+
+    def need(self, commit: str, what: str) -> str:
+        """The commit itself, fetched where it is missing. Raises BaseError; `what` says for people what it is."""
+        if not is_id(commit) or is_nothing(commit):
+            raise BaseError(f"{what} is {commit!r:.80}, which is not a commit.", "Name a base with --base REF.")
+        if self.commit(commit) is None:
+            depth = ["--depth=1"] if self._is_shallow() else []
+            self._fetch(*depth, REMOTE, commit)
+        if self.commit(commit) is None:
+            raise self._missing(f"{what}, commit {commit}, is not in this clone and cannot be fetched")
+        return commit
+
+    def branch(self, name: str) -> str:
+        """The commit of the remote's branch, fetched where this clone does not have it. Raises BaseError."""
+        short = name.removeprefix("refs/heads/")
+        found = self.commit(f"refs/remotes/{REMOTE}/{short}")
+        if found is None:
+            depth = ["--depth=1"] if self._is_shallow() else []
+            found = self.commit("FETCH_HEAD") if self._fetch(*depth, REMOTE, f"refs/heads/{short}") else None
+        if found is None:
+            raise self._missing(f"branch {short!r} of {REMOTE} is not in this clone and cannot be fetched")
+        return found
+
+    def default_branch(self) -> tuple[str, str] | None:
+        """Name and commit of the remote's default branch as far as this clone knows it: no network is used."""
+        candidates = [f"{REMOTE}/HEAD", *(f"{REMOTE}/{name}" for name in ("main", "master", "trunk", "develop"))]
+        for name in candidates:
+            commit = self.commit(f"refs/remotes/{name}")
+            if commit is not None:
+                return name, commit
+        return None
+
+    def merge_base(self, one: str, other: str) -> str:
+        """The commit that both have in common, the history deepened until there is one. Raises BaseError."""
+        found = self._merge_base(one, other)
+        for step in DEEPENING:
+            if found is not None or not self._is_shallow():
+                break
+            if not self._fetch(step, REMOTE, one, other) and not self._fetch(step, REMOTE, other):
+                break
+            found = self._merge_base(one, other)
+        if found is None and self._is_shallow():
+            raise self._missing(f"the history of this clone is too short to show what {one} and {other} have in common")
+        if found is None:
+            raise BaseError(
+                f"Commits {one} and {other} have no history in common, so there is nothing to compare with.",
+                "Name the commit to compare with by --base REF, or check everything with --all.",
+            )
+        return found
+
+    def _merge_base(self, one: str, other: str) -> str | None:
+        try:
+            return self.git.run("merge-base", "--end-of-options", one, other).decode("ascii").strip()
+        except GitError as exc:
+            if exc.status == 1:
+                return None
+            raise
+
+    def _is_shallow(self) -> bool:
+        return self.git.run("rev-parse", "--is-shallow-repository").strip() == b"true"
+
+    def _fetch(self, *what: str) -> bool:
+        """Whether it went well. Why not, `_missing` says."""
+        if self._left <= 0:
+            return False
+        started = self._clock()
+        command: Sequence[str] = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *what)
+        try:
+            self.git.run(*command, timeout_seconds=self._left)
+        except GitError as exc:
+            self._why = exc.message
+            return False
+        finally:
+            self._left -= self._clock() - started
+        return True
+
+    def _missing(self, problem: str) -> BaseError:
+        why = f" ({self._why.rstrip('.')})" if self._why else ""
+        return BaseError(
+            f"The base cannot be read: {problem}{why}.",
+            f"{self.mend} Or name another base with --base REF, or check everything with --all.",
+        )

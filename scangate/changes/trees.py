@@ -1,0 +1,287 @@
+"""A commit or the index as the parsers see it: names from one listing, contents from the object store.
+
+No checkout, no worktree, no filters: what is read are the bytes that git has. Symbolic links are followed inside the
+tree alone, as in the working tree; what lies in a submodule is not part of the tree.
+"""
+
+import os
+import posixpath
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scangate.changes.discovery import LEFT_OUT, Candidate, excludes
+from scangate.changes.git import Git
+from scangate.changes.objects import Objects, TooLargeError
+from scangate.errors import BaseError, LockfileError, UsageError
+from scangate.files import MAX_LOCKFILE_BYTES
+
+MAX_LINKS = 40
+"""Symbolic links that one path may lead through (as Linux has it)."""
+
+MAX_NAMES = 1_000_000
+"""Files of one tree."""
+
+_LINK, _SUBMODULE = "120000", "160000"
+_MAX_RENAMES = 1000
+_INDEX_SIGNATURE = b"DIRC"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of a tree: git's mode ("100644"), the id of its content, and the stage (not 0: a merge conflict)."""
+
+    mode: str
+    object_id: str
+    stage: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the run stands in the repository, to translate between paths as people see them and as git has them.
+
+    `prefix` is the working directory below the repository's root ("" or "web/app/"); `cwd` is absolute.
+    """
+
+    cwd: Path
+    prefix: str
+
+    @classmethod
+    def of(cls, git: Git) -> "Place":
+        """Where git's folder stands. Raises GitError outside of a repository."""
+        prefix = os.fsdecode(git.run("rev-parse", "--show-prefix").removesuffix(b"\n"))
+        cwd = os.path.abspath(git.folder)  # noqa: PTH100 - resolve() would replace links, and so the name that was given
+        return cls(cwd=Path(cwd), prefix=prefix)
+
+    @property
+    def root(self) -> Path:
+        """The repository's root, by the name that leads to the working directory."""
+        ups = [".."] * self.prefix.count("/")
+        return Path(os.path.normpath(self.cwd.joinpath(*ups)))
+
+    def shown(self, path: str) -> str:
+        """A path in the repository, as `discovery` shows it: relative to the working directory, else absolute."""
+        if path.startswith(self.prefix):
+            return path[len(self.prefix) :]
+        return (self.root / path).as_posix()
+
+    def inside(self, shown: str) -> str | None:
+        """The path in the repository ("" is its root); None where it leads out of it."""
+        path = posixpath.normpath(posixpath.join(self.cwd.as_posix(), shown))
+        for root in (self.root, Path(os.path.realpath(self.root))):
+            if Path(path).is_relative_to(root):
+                relative = Path(path).relative_to(root).as_posix()
+                return "" if relative == "." else relative
+        return None
+
+
+class GitTree:
+    """`files.Files` over a tree of git, with paths as `Place` shows them."""
+
+    def __init__(self, entries: Mapping[str, Entry], objects: Objects, place: Place) -> None:
+        self.place = place
+        self._objects = objects
+        self._entries = {path: entry for path, entry in entries.items() if entry.mode != _SUBMODULE}
+        self.submodules = {path: entry.object_id for path, entry in entries.items() if entry.mode == _SUBMODULE}
+        """Path in the repository and commit of each: what they hold is not part of this tree."""
+        self._has_links = any(entry.mode == _LINK for entry in self._entries.values())
+
+    def __iter__(self) -> Iterator[str]:
+        """All files, as paths in the repository, in git's order."""
+        return iter(self._entries)
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes; None where there is no such file.
+
+        Raises LockfileError where the path leaves the tree, or is a submodule, or in conflict, or larger than
+        MAX_LOCKFILE_BYTES; GitError where git cannot give what it lists.
+        """
+        entry = self.entry(path)
+        return None if entry is None else self._content(path, entry)
+
+    def entry(self, path: str) -> Entry | None:
+        """What stands at the path, links followed; None where nothing does. Raises LockfileError as `read` does."""
+        place = self._resolve(path)
+        entry = self._entries.get(place)
+        if entry is not None and entry.stage:
+            raise LockfileError(path, "it has a merge conflict in the index.", "Resolve the conflict and git add it.")
+        if entry is None and place in self.submodules:
+            raise LockfileError(path, "it is a submodule.", "Name a lockfile, or remove what has its name.")
+        return entry
+
+    def _content(self, path: str, entry: Entry) -> bytes:
+        try:
+            return self._objects.blob(entry.object_id)
+        except TooLargeError as exc:
+            raise LockfileError(
+                path,
+                f"it is larger than {MAX_LOCKFILE_BYTES // 2**20} MiB.",
+                "No known lockfile is that large: check what wrote it, or exclude it in scangate.yml.",
+            ) from exc
+
+    def _resolve(self, path: str) -> str:
+        place = self.place.inside(path)
+        if place is None:
+            raise _leads_out(path)
+        if not self._has_links:
+            return place
+        done: list[str] = []
+        rest = place.split("/")
+        links = 0
+        while rest:
+            name = rest.pop(0)
+            if name == "..":
+                if not done:
+                    raise _leads_out(path)
+                done.pop()
+            elif name not in ("", "."):
+                done.append(name)
+                entry = self._entries.get("/".join(done))
+                if entry is not None and entry.mode == _LINK:
+                    links += 1
+                    if links > MAX_LINKS:
+                        raise LockfileError(path, "too many symbolic links.", "Replace the link by a file.")
+                    rest = self._target(path, entry).split("/") + rest
+                    done.pop()
+        return "/".join(done)
+
+    def _target(self, path: str, entry: Entry) -> str:
+        target = os.fsdecode(self._content(path, entry))
+        if target.startswith("/"):
+            raise _leads_out(path)
+        return target
+
+
+def at_commit(git: Git, commit: str, objects: Objects, place: Place) -> GitTree:
+    """A commit's tree. `commit` is a full id. Raises GitError."""
+    listing = git.run("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit)
+    return GitTree(dict(_from_tree(listing)), objects, place)
+
+
+def of_index(git: Git, objects: Objects, place: Place, index: Path | None = None) -> GitTree:
+    """The index's tree: what would be committed. `index` as `index_file` gives it. Raises GitError."""
+    listing = git.at(place.root).run("ls-files", "--stage", "-z", index=index)
+    return GitTree(dict(_from_index(listing)), objects, place)
+
+
+def index_file(environ: Mapping[str, str], place: Place) -> Path | None:
+    """The index that GIT_INDEX_FILE names (in `git commit -a` and `git commit PATH` it is not the usual one).
+
+    None where it names none. Raises UsageError where it is no index.
+    """
+    named = environ.get("GIT_INDEX_FILE", "")
+    if not named:
+        return None
+    path = place.root / named  # git runs hooks in the root
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            is_index = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(4) == _INDEX_SIGNATURE
+    except FileNotFoundError:
+        # Nothing staged yet in a new repository.
+        is_index = path == place.root / ".git" / "index"
+    except (OSError, ValueError):
+        is_index = False
+    if not is_index:
+        raise UsageError(f"GIT_INDEX_FILE names {named!r}, which is not an index of git.", "Unset GIT_INDEX_FILE.")
+    return path
+
+
+def lockfiles_in(
+    tree: GitTree,
+    paths: Sequence[str] = (),
+    *,
+    recognise: Callable[[str], str | None],
+    formats: Collection[str],
+    exclude: Iterable[str] = (),
+    lockfile_as: str | None = None,
+) -> tuple[Candidate, ...]:
+    """What `discovery.discover` would find at the same PATHs if the tree were checked out; () where there is none.
+
+    A PATH that the tree has neither as a file nor as a folder, or that lies outside of it, has no lockfiles in it.
+    """
+    patterns = tuple(exclude)
+    targets = [place for path in paths or (".",) if (place := tree.place.inside(path)) is not None]
+    found: dict[str, Candidate] = {}
+    for name in tree:
+        for target in targets:
+            below = _below(name, target)
+            format_ = (lockfile_as if below == "" else None) or recognise(name)
+            if below is None or format_ is None or not _is_searched(below, name, patterns):
+                continue
+            shown = tree.place.shown(name)
+            found[shown] = Candidate(path=shown, format=format_, supported=format_ in formats, files=tree)
+    return tuple(found[shown] for shown in sorted(found))
+
+
+def renames(
+    git: Git,
+    place: Place,
+    base: str,
+    *,
+    gone: Collection[str],
+    added: Collection[str],
+    head: str | None = None,
+    cached: bool = False,
+    index: Path | None = None,
+) -> dict[str, str]:
+    """Which of the `added` paths were which of the `gone` ones, by git's measure of likeness: {added: gone}.
+
+    Paths are as shown. Compared with `base` is the commit `head`; without one the index (`cached`), else the working
+    tree. No git runs where nothing is gone or nothing added. Raises GitError.
+    """
+    inside = {shown: path for shown in (*gone, *added) if (path := place.inside(shown)) is not None}
+    if not any(path in inside for path in gone) or not any(path in inside for path in added):
+        return {}
+    verb = ["diff-tree", "-r"] if head is not None else ["diff-index", *(["--cached"] if cached else [])]
+    options = ["-M", f"-l{_MAX_RENAMES}", "-z", "--name-status", "--diff-filter=R", "--no-ext-diff", "--no-textconv"]
+    commits = [base] if head is None else [base, head]
+    # git measures only what it is shown; a longer list would not fit a command line.
+    limit = sorted(inside.values()) if len(inside) <= _MAX_RENAMES else []
+    output = git.at(place.root).run(*verb, *options, "--end-of-options", *commits, "--", *limit, index=index)
+    fields = [place.shown(os.fsdecode(field)) for field in output.split(b"\0")]
+    pairs = zip(fields[1::3], fields[2::3], strict=False)
+    return {new: old for old, new in pairs if old in gone and new in added}
+
+
+def _below(name: str, target: str) -> str | None:
+    """The rest of the name below the folder `target`; "" where it is the target itself, None elsewhere."""
+    if name == target:
+        return ""
+    if target == "":
+        return name
+    return name.removeprefix(f"{target}/") if name.startswith(f"{target}/") else None
+
+
+def _is_searched(below: str, name: str, exclude: Sequence[str]) -> bool:
+    # What is named as PATH was asked for, excluded or not.
+    return below == "" or (LEFT_OUT.isdisjoint(below.split("/")[:-1]) and not excludes(exclude, name))
+
+
+def _from_tree(listing: bytes) -> Iterator[tuple[str, Entry]]:
+    for record in _records(listing):
+        facts, _, path = record.partition(b"\t")
+        mode, _, object_id = facts.decode("ascii").split(" ")
+        yield os.fsdecode(path), Entry(mode, object_id)
+
+
+def _from_index(listing: bytes) -> Iterator[tuple[str, Entry]]:
+    for record in _records(listing):
+        facts, _, path = record.partition(b"\t")
+        mode, object_id, stage = facts.decode("ascii").split(" ")
+        yield os.fsdecode(path), Entry(mode, object_id, int(stage))
+
+
+def _records(listing: bytes) -> list[bytes]:
+    records = [record for record in listing.split(b"\0") if record]
+    if len(records) > MAX_NAMES:
+        raise BaseError(f"The repository has more than {MAX_NAMES} files.", "Check with --all, and name PATHs.")
+    return records
+
+
+def _leads_out(path: str) -> LockfileError:
+    return LockfileError(
+        path,
+        "it leads out of the files that are checked.",
+        "Replace the link or the path by a file inside, or name the file itself as PATH.",
+    )

@@ -1,0 +1,107 @@
+"""The short way: where nothing that decides about the lockfiles differs from the base, nothing need be parsed.
+
+Compared are git's object ids. Every doubt is answered by False: then all is parsed, and nothing can be missed.
+"""
+
+import hashlib
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from scangate.changes.discovery import Candidate
+from scangate.changes.git import GitError
+from scangate.changes.trees import GitTree
+from scangate.errors import LockfileError
+from scangate.files import Files
+
+DECIDING = ("package.json", ".npmrc", "package-lock.json", "npm-shrinkwrap.json", "pyproject.toml")
+"""Files that have a say about a lockfile in the same folder."""
+
+_PIP = "pip-requirements"
+_COMMENT = re.compile(rb"(?:^|(?<=\s))#.*", re.MULTILINE)
+_INCLUDE = re.compile(rb"^[ \t]*(?:-r|-c|--requirement|--constraint)(?:[ \t]+|=)([\w./-]+)[ \t]*\r?$", re.MULTILINE)
+# Whatever pip's shell-like reading could take for one of these options, abbreviated, quoted or continued ones included.
+_PERHAPS = re.compile(rb"""(?:^|\s)--?(?:r(?!equire-hashes\b)|c|e(?!xtra-index-url\b))|["'\\]-|-["'\\]""", re.MULTILINE)
+# Python ends lines at more characters than a pattern does.
+_STRANGE = re.compile(rb"\0|\r(?!\n)|[\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]|\A\xef\xbb\xbf|coding[:=]")
+
+
+def unchanged(
+    current: Sequence[Candidate], base: Sequence[Candidate], tree: GitTree, *, also: Iterable[str] = ()
+) -> bool:
+    """Whether the lockfiles, and all that decides about them, are the same in the base's `tree`.
+
+    That is: the lockfiles themselves, the files beside them that have a say (DECIDING), what requirements files
+    include, and `also` (the policy and what it extends; paths as shown). Without any lockfile there is nothing to
+    be the same: False.
+    """
+    if not current or [(one.path, one.format) for one in current] != [(one.path, one.format) for one in base]:
+        return False
+    waiting = [(path, "", current[0].files) for path in also]
+    for one in current:
+        waiting.append((one.path, one.format, one.files))
+        waiting += ((path, "", one.files) for path in _beside(one.path))
+    try:
+        return _are_same(waiting, tree)
+    except (LockfileError, GitError):
+        return False  # parsing says what is wrong, where it counts
+
+
+def included_by(path: str, content: bytes) -> tuple[str, ...] | None:
+    """The files that a requirements file includes, where it does so in the plainest way; None: it has to be parsed."""
+    if _STRANGE.search(content) is not None or not _is_utf8(content):
+        return None
+    text = _COMMENT.sub(b"", content)
+    includes = _INCLUDE.findall(text)
+    if len(includes) != len(_PERHAPS.findall(text)):
+        return None
+    folder = posixpath.dirname(path)
+    return tuple(posixpath.normpath(posixpath.join(folder, one.decode())) for one in includes)
+
+
+def blob_id(content: bytes, *, like: str) -> str:
+    """git's id for this content, by the same hash as the id `like`."""
+    algorithm = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+    return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _are_same(waiting: list[tuple[str, str, Files]], tree: GitTree) -> bool:
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        path, format_, files = waiting.pop()
+        if (path, format_) in seen:
+            continue
+        seen.add((path, format_))
+        if not _is_same(path, files, tree):
+            return False
+        content = files.read(path) if format_ == _PIP else None
+        if content is not None:
+            included = included_by(path, content)
+            if included is None:
+                return False
+            waiting += ((one, _PIP, files) for one in included)
+    return True
+
+
+def _is_same(path: str, files: Files, tree: GitTree) -> bool:
+    entry = tree.entry(path)
+    if isinstance(files, GitTree):
+        other = files.entry(path)
+        return (entry and entry.object_id) == (other and other.object_id)
+    content = files.read(path)
+    if content is None or entry is None:
+        return content is None and entry is None
+    return blob_id(content, like=entry.object_id) == entry.object_id
+
+
+def _beside(path: str) -> Iterator[str]:
+    folder = posixpath.dirname(path)
+    return (posixpath.join(folder, name) for name in DECIDING)
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
