@@ -209,7 +209,7 @@ class _Index:
         """Check an archive that was given. Raises IntegrityMismatch, FetchError."""
         _verify(str(purl), archive, self.hint.integrity or (digests.of_file(archive, "sha256"),))
         named = wheels.parsed(filename)
-        if named is None or named[0] != purl.package_name or named[1] != _asked(purl):
+        if named is None or named[0] != purl.package_name or _plain_version(named[1]) != _asked(purl):
             raise FetchError(
                 f"{purl}: {filename[:100]!r} is not the file name of a wheel or source distribution of it.",
                 "Submit the archive by the name that its build gave it, with that name and version.",
@@ -364,7 +364,7 @@ def _object(value: object) -> Mapping[str, object]:
 
 def _version_of(file: _File) -> str | None:
     named = wheels.parsed(str(file["filename"]))
-    return None if named is None else named[1]
+    return None if named is None else _plain_version(named[1])
 
 
 def _asked(purl: purls.Purl) -> str:
@@ -372,9 +372,7 @@ def _asked(purl: purls.Purl) -> str:
 
 
 def _plain_version(text: str) -> str:
-    from packaging.version import InvalidVersion, Version
+    """One spelling for equal versions: "1.0" is 1.0.0 (PEP 440)."""
+    from packaging.utils import canonicalize_version
 
-    try:
-        return str(Version(text))
-    except (InvalidVersion, ValueError):
-        return text
+    return canonicalize_version(text)

@@ -1,0 +1,86 @@
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from scangate.local.engines.base import Interrupted
+from scangate.local.fetch import upstream as module
+from scangate.local.fetch.base import FetchError
+from scangate.local.fetch.upstream import NotThere, Upstream
+from tests.local.fetch.registry import Registry
+
+
+@pytest.fixture
+def upstream() -> Upstream:
+    return Upstream(pause_seconds=0.01, cache_bytes=10)
+
+
+def _get(upstream: Upstream, url: str) -> bytes:
+    return upstream.document(url, "*/*", Event())
+
+
+def test_a_page_is_asked_for_once_while_it_is_kept(upstream: Upstream, registry: Registry) -> None:
+    one, other = registry.put("/1", b"12345678"), registry.put("/2", b"87654321")
+    assert [_get(upstream, url) for url in (one, one, other, one)] == [b"12345678"] * 2 + [b"87654321", b"12345678"]
+    assert [path for path, _ in registry.asked] == ["/1", "/2", "/1"]
+
+
+def test_what_passes_is_tried_again(upstream: Upstream, registry: Registry) -> None:
+    assert _get(upstream, registry.put("/busy", b"at last", status=503)) == b"at last"
+
+
+def test_what_stays_is_told(upstream: Upstream, registry: Registry) -> None:
+    with pytest.raises(NotThere, match="404"):
+        _get(upstream, registry.url + "/nothing")
+    with pytest.raises(FetchError, match="answers 403"):
+        _get(upstream, registry.put("/forbidden", b"", status=403))
+    with pytest.raises(FetchError, match="answers 500"):
+        _get(upstream, registry.put("/broken", b"", status=500))
+    with pytest.raises(FetchError, match="out of reach"):
+        _get(upstream, "http://127.0.0.1:9/")
+
+
+@pytest.mark.parametrize(
+    "target", ["http://registry.example/", "file:///etc/passwd", "https://user:pw@registry.example/"]
+)
+def test_never_off_to_a_plain_connection_a_file_or_with_credentials(
+    upstream: Upstream, registry: Registry, target: str
+) -> None:
+    with pytest.raises(FetchError, match="not a plain https address") as caught:
+        _get(upstream, registry.put("/moved", b"", status=302, Location=target))
+    assert "pw" not in str(caught.value)
+
+
+def test_redirects_are_followed_and_counted(upstream: Upstream, registry: Registry) -> None:
+    registry.put("/there", b"here")
+    assert _get(upstream, registry.put("/moved", b"", status=301, Location="/there")) == b"here"
+    with pytest.raises(FetchError, match="more than 5 redirects"):
+        _get(upstream, registry.put("/circle", b"", status=302, Location="/circle"))
+
+
+def test_too_much_is_not_read(
+    upstream: Upstream, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_ARCHIVE_BYTES", 3)
+    with pytest.raises(FetchError, match="larger than 3 bytes"):
+        upstream.download(registry.put("/large", b"1234"), tmp_path / "file", Event())
+
+
+def test_nobodys_credentials(
+    upstream: Upstream, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    _get(upstream, registry.put("/page", b""))
+    assert registry.asked == [("/page", None)]
+
+
+def test_it_stops(upstream: Upstream, registry: Registry) -> None:
+    stop = Event()
+    stop.set()
+    with pytest.raises(Interrupted):
+        upstream.document(registry.put("/page", b"content"), "*/*", stop)
+    with pytest.raises(Interrupted):
+        upstream.document(registry.put("/broken", b"", status=500), "*/*", stop)
