@@ -60,6 +60,7 @@ class Driver:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_ENVIRON,
+            cwd="/",
             start_new_session=True,
         )
         with process:

@@ -35,7 +35,7 @@ def supervisor(tools: Mapping[str, str], *, root: bool) -> list[str]:
 
 def tracer(tools: Mapping[str, str], log: str) -> list[str]:
     return [
-        *(tools["strace"], "-f", "--seccomp-bpf", "-y", "-v", "-s", str(STRING_SIZE), "-q", "--signal=none"),
+        *(tools["strace"], "-f", "--seccomp-bpf", "-y", "-v", "-s", str(STRING_SIZE), "-q"),
         *("--pidns-translation", "-o", log, "-e", "trace=" + ",".join(f"?{name}" for name in TRACED), "--"),
     ]
 
@@ -50,7 +50,9 @@ def inner(program: Program, limits: Limits) -> list[str]:
         "nproc": (resource.RLIMIT_NPROC, limits.processes),
     }
     prlimit = [f"--{name}={_at_most(which, value)}" for name, (which, value) in caps.items()]
-    return ["/usr/bin/prlimit", *prlimit, "/usr/bin/env", "-C", program.cwd, *program.argv]
+    # bwrap would leave its own PWD in the environment.
+    directory = f"PWD={program.environ['PWD']}" if "PWD" in program.environ else "--unset=PWD"
+    return ["/usr/bin/prlimit", *prlimit, "/usr/bin/env", "-C", program.cwd, directory, *program.argv]
 
 
 def _at_most(which: int, value: int) -> int:

@@ -25,6 +25,9 @@ _SOCKET_ADDRESS = re.compile(
     rf'|"(?P<data>{trace.QUOTED})"'
 )
 
+_MEMORY = re.compile(r'/mem[">]')
+_FOR_WRITING = re.compile(r"\bO_(?:RDWR|WRONLY)\b")
+
 _EXECUTES = frozenset({"execve", "execveat"})
 _CLONES = frozenset({"clone", "clone3", "fork", "vfork"})
 _LOOKS = frozenset({"stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2"})
@@ -113,6 +116,8 @@ class Tree:
     _waiting: dict[int, list[Event]] = field(default_factory=dict)
     _patterns: tuple[re.Pattern[str], ...] = field(init=False)
     _count: int = 0
+    _tampered: bool = False
+    """The package has opened a process's memory: from then on any process may do the package's work."""
 
     def __post_init__(self) -> None:
         self._patterns = tuple(re.compile(root) for root in self.roots)
@@ -169,8 +174,9 @@ class Tree:
             self._executed(call, process)
         elif name in ("chdir", "fchdir"):
             self._moved(call, process)
-        elif process.ours:
+        elif process.ours or self._tampered:
             _note(call, process.directory, self.package)
+            self._tampered = self._tampered or _opens_memory(call)
             if call.name == "connect":
                 self.called.update((address, port) for address, port, _ in _addresses(call) if address)
         elif name in _TALKS:
@@ -191,14 +197,14 @@ class Tree:
 
     def _executed(self, call: Call, process: _Process) -> None:
         failed = call.failed and "errno 18446744073709551" not in call.result
-        if failed and not process.ours:
+        if failed and not (process.ours or self._tampered):
             return
         if not failed or call.result.startswith("-1 ENOENT") or call.result.startswith("-1 EACCES"):
             argv, environ = trace.arrays(call.arguments)
             self._planned(call.pid, argv, process)
             if not process.ours and process.launching is None and any(p.search(" ".join(argv)) for p in self._patterns):
                 process.ours = True
-            if process.ours:
+            if process.ours or self._tampered:
                 self.package.ran.add(Ran(argv=argv, environ=environ))
                 self._executed_file(call, process)
 
@@ -214,6 +220,9 @@ class Tree:
             process.launching = None
             self.started = True
             process.ours = self.own
+            if self.init in self._processes:
+                # It only waits from now on. What else it does, the package made it do (by /proc/1/mem).
+                self._processes[self.init].ours = True
 
     def _executed_file(self, call: Call, process: _Process) -> None:
         for operand in trace.operands(call.arguments):
@@ -231,6 +240,11 @@ class Tree:
         if path is None:
             raise TraceError(f"a change to an unknown directory: {call.arguments[:200]!r}")
         process.directory.path = path
+
+
+def _opens_memory(call: Call) -> bool:
+    shown = f"{call.arguments} {call.result}"
+    return call.name in _OPENS and bool(_MEMORY.search(shown) and _FOR_WRITING.search(shown))
 
 
 def _note(call: Call, directory: _Directory, seen: Seen) -> None:
