@@ -29,7 +29,7 @@ def build(name: str, folder: Path) -> Path:
     project = f"synthetic_{name.replace('-', '_')}-{VERSION}"
     if "setup.py" in files:
         return _tarball(folder / f"{project}.tar.gz", project, files)
-    return _wheel(folder / f"{project}-py3-none-any.whl", project, files)
+    return wheel(folder, project, files)
 
 
 def _tarball(path: Path, top: str, files: Mapping[str, bytes]) -> Path:
@@ -43,12 +43,14 @@ def _tarball(path: Path, top: str, files: Mapping[str, bytes]) -> Path:
     return path
 
 
-def _wheel(path: Path, project: str, files: Mapping[str, bytes]) -> Path:
+def wheel(folder: Path, project: str, files: Mapping[str, bytes]) -> Path:
+    """A wheel of these files; `project` is NAME-VERSION."""
+    path = folder / f"{project}-py3-none-any.whl"
     name, _, version = project.partition("-")
     info = f"{project}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
-    wheel = "Wheel-Version: 1.0\nGenerator: scangate-tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    members = {**files, f"{info}/METADATA": metadata.encode(), f"{info}/WHEEL": wheel.encode()}
+    about = "Wheel-Version: 1.0\nGenerator: scangate-tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    members = {**files, f"{info}/METADATA": metadata.encode(), f"{info}/WHEEL": about.encode()}
     record = "".join(f"{each},{_digest(content)},{len(content)}\n" for each, content in members.items())
     members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
     with zipfile.ZipFile(path, "w") as zipped:

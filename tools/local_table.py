@@ -66,7 +66,7 @@ what counts is the archive that this lockfile promises.
 | execute | | `--help` of each console script |
 
 Every phase shows the engine's own marker, `scangate-local PHASE PURL`. Only what the package's own processes did is in
-the report, not npm's or pip's doing. [SECURITY.md](../SECURITY.md) says what the sandbox promises and what not.
+the report, not npm's or pip's doing; the start of its import is the first of its commands. [SECURITY.md](../SECURITY.md) says what the sandbox promises and what not.
 """
 
 
@@ -92,11 +92,11 @@ def analysed() -> tuple[SubjectVerdict, ...]:
         elapsed=lambda: time.monotonic() - began,
         analyser_name=local.NAME,
     )
-    plan = analysis.Plan(
-        local=True, engines=policy.engines, jobs=8, rate=analysis.RATE, timeout=3600.0, max_packages=None, quiet=False
-    )
+    parser = argparse.ArgumentParser()
+    analysis.add_options(parser)
+    plan = analysis.plan(parser.parse_args(["--local", "--no-cache"]), policy)
     requests = [AnalysisRequest(purl=purl) for purl in (*_purls(Ecosystem.NPM, NPM), *_purls(Ecosystem.PYPI, PYPI))]
-    answers = analysis.analyser(context, plan, run.denies).analyse(requests)
+    answers = analysis.analyser(context, plan, run).analyse(requests)
     subjects = [pipeline.subject_of(each.purl, (pipeline.observe(run, each, answers.get(each)),)) for each in requests]
     return pipeline.judge(run, subjects, (), {}).subjects
 

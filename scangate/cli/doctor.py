@@ -17,7 +17,7 @@ def run(_args: argparse.Namespace, context: Context) -> int:
     for problem in missing:
         local.tell(problem, context)
     if missing:
-        context.say(f"scangate: --local cannot be used on this machine: {len(missing)} missing.")
+        context.say("scangate: --local cannot be used on this machine until that is mended.")
         return ExitCode.USAGE
     context.say("scangate: all that --local needs is there.")
     return ExitCode.PASS

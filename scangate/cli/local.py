@@ -33,28 +33,30 @@ def workers() -> int:
     return max(2, min(4, os.cpu_count() or 2))
 
 
-def problems() -> "tuple[Problem, ...]":
-    """What `--local` needs and this machine does not have, each with the command that mends it."""
-    from scangate.local import server
-    from scangate.local.sandbox import doctor
+def problems(*, npm: bool = True) -> "tuple[Problem, ...]":
+    """What `--local` needs and this machine does not have, each with the command that mends it.
 
-    return (*server.missing_extra(), *doctor.problems())
+    `npm`: npm packages are to be analysed, too.
+    """
+    from scangate.local import needs
+
+    return needs.problems(npm=npm)
 
 
-def require(context: Context, what: str = "--local") -> None:
+def require(context: Context, what: str = "--local", *, npm: bool = True) -> None:
     """Raises UsageError where this machine lacks something; says each piece, and the command that mends it."""
-    missing = problems()
+    missing = problems(npm=npm)
     for problem in missing:
         tell(problem, context)
     if missing:
         raise UsageError(
-            f"{what} cannot be used on this machine: {len(missing)} missing (see above).",
-            "Mend that; `scangate doctor` says when all is there. There is no mode with less isolation.",
+            f"{what} cannot be used on this machine before that is mended.",
+            "`scangate doctor` says when all is there. There is no mode with less isolation.",
         )
 
 
 def tell(problem: "Problem", context: Context) -> None:
-    context.say(f"scangate: missing: {escape.log(escape.terminal(problem.what))}")
+    context.say(f"scangate: needed: {escape.log(escape.terminal(problem.what))}")
     context.say(f"  mend it: {escape.log(escape.terminal(problem.mend))}")
 
 

@@ -5,7 +5,6 @@ a proxy (`public_url`) there is one origin for both, and so one port.
 starlette and uvicorn are an optional extra: nothing here loads them before the service starts.
 """
 
-import importlib.util
 import signal
 import socket
 import sqlite3
@@ -18,13 +17,12 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from scangate.errors import StateError, UsageError
-from scangate.local import datadir
+from scangate.local import datadir, needs
 from scangate.local.blobs import Blobs
 from scangate.local.config import ServiceConfig
 from scangate.local.engines.base import AnalysisEngine
 from scangate.local.engines.recordings import load
 from scangate.local.engines.replay import ReplayEngine, ScriptedFaults
-from scangate.local.sandbox.base import Problem
 from scangate.local.store import Store
 from scangate.local.workers import Workers
 
@@ -177,7 +175,7 @@ def _dynamic_engine(config: ServiceConfig, directory: Path, stack: ExitStack) ->
     from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
     from scangate.local.turns import InTurns
 
-    if problems := doctor.problems():
+    if problems := doctor.missing():
         raise SandboxUnavailable(problems)
     fetcher = PackageFetcher()
     stack.callback(fetcher.close)
@@ -185,18 +183,8 @@ def _dynamic_engine(config: ServiceConfig, directory: Path, stack: ExitStack) ->
     return DynamicEngine(sandbox, fetcher, config.hints)
 
 
-def missing_extra() -> tuple[Problem, ...]:
-    """What of the optional extra is not installed."""
-    missing = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
-    if not missing:
-        return ()
-    return (
-        Problem(f"The embedded service needs {' and '.join(missing)}.", 'Run: python -m pip install "scangate[local]"'),
-    )
-
-
 def _require_extra() -> None:
-    for problem in missing_extra():
+    for problem in needs.extra():
         raise UsageError(problem.what, problem.mend)
 
 

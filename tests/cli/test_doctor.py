@@ -36,14 +36,13 @@ def without(tool: str, *argv: str, cwd: Path) -> "subprocess.CompletedProcess[st
 def test_what_is_missing_is_said_with_the_command_that_mends_it(tmp_path: Path, tool: str) -> None:
     said = without(tool, "doctor", cwd=tmp_path)
     assert (said.returncode, said.stdout) == (2, "")
-    assert f"missing: {tool}" in said.stderr
+    assert f"needed: the program {tool} is missing" in said.stderr
     assert "mend it: " in said.stderr
     (tmp_path / "requirements.txt").write_text("idna==3.10\n")
     for command in (("check", "--local"), ("scan", "--local", "pkg:pypi/idna@3.10"), ("serve",)):
         refused = without(tool, *command, cwd=tmp_path)
         assert (refused.returncode, refused.stdout) == (2, "")
-        told = [line for line in refused.stderr.splitlines() if "missing: " in line or "mend it: " in line]
-        assert told == [line for line in said.stderr.splitlines() if "missing: " in line or "mend it: " in line]
+        assert refused.stderr.splitlines()[:2] == said.stderr.splitlines()[:2]
         assert "cannot be used on this machine" in refused.stderr
 
 

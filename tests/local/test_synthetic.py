@@ -1,7 +1,12 @@
 """Made-up malicious packages, run for real in the sandbox: each is denied, by the rule that names what it does."""
 
+import hashlib
+import http.server
+import json
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -34,8 +39,46 @@ RULES = {
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[DynamicEngine]:
-    fetcher = PackageFetcher()
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An index with stand-ins of what every source distribution may take for granted: the tests need no network."""
+    folder = tmp_path_factory.mktemp("index")
+    for name in ("setuptools", "wheel"):
+        synthetic.wheel(folder, f"{name}-99.0", {f"{name}.py": b""})
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not self.path.startswith("/simple/"):
+                super().do_GET()
+                return
+            files = [
+                {
+                    "filename": path.name,
+                    "url": f"/{path.name}",
+                    "hashes": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
+                }
+                for path in folder.glob(f"{self.path.split('/')[2]}-*.whl")
+            ]
+            document = {"meta": {"api-version": "1.0"}, "name": self.path.split("/")[2], "files": files}
+            body = json.dumps(document).encode()
+            self.send_response(200 if files else 404)
+            self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def engine(index: str) -> Iterator[DynamicEngine]:
+    fetcher = PackageFetcher(pypi=index)
     yield DynamicEngine(BubblewrapSandbox(), fetcher, {})
     fetcher.close()
 

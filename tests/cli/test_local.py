@@ -1,0 +1,137 @@
+"""`--local` and `scangate serve` with the real sandbox, on archives made by the tests: no registry is asked."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import synthetic
+from tests.cli.conftest import Scangate
+from tests.cli.test_serve import started
+from tests.cli.test_uploads import archive, lock
+from tests.local.conftest import WAIT_SECONDS
+
+pytestmark = pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv", "npm")
+FINE = ("fine", "1.0.0")
+
+
+def test_a_project_with_a_malicious_archive_is_blocked_by_its_line(scangate: Scangate, project: Path) -> None:
+    tarball = synthetic.build("https-beacon", project)
+    lock(project, f"file:{tarball.name}", None, ("synthetic-https-beacon", "1.0.0"))
+    line = next(
+        n for n, text in enumerate((project / "package-lock.json").read_text().splitlines(), 1) if "beacon" in text
+    )
+    result = scangate("check", "--local", "--quiet")
+    assert result.code == 1, result.out + result.err
+    assert f"in package-lock.json:{line}" in result.out
+    assert "net-on-install (high)" in result.out
+    assert "cdn-updates.example" in result.out
+    assert "analysis by this machine (--local)" in result.out.replace("\n", " ")
+    assert not list(Path(project).glob("node_modules"))
+
+
+def test_a_clean_archive_passes_and_the_configured_service_is_not_asked(scangate: Scangate, project: Path) -> None:
+    lock(project, "file:x.tgz", archive(project / "x.tgz", FINE), FINE)
+    result = scangate("check", "--local", "--quiet", SCANGATE_API_URL="http://127.0.0.1:9", SCANGATE_API_KEY="k")
+    assert result.code == 0, result.out + result.err
+    assert result.err == "scangate: --local: SCANGATE_API_URL is set, and no service is asked.\n"
+
+
+def test_scan_takes_an_archive(scangate: Scangate, project: Path) -> None:
+    archive(project / "x.tgz", FINE)
+    assert scangate("scan", "--local", "--quiet", "x.tgz").code == 0
+    wheel = synthetic.build("import-code", project)
+    blocked = scangate("scan", "--local", "--quiet", "--format", "json", wheel.name)
+    assert blocked.code == 1
+    (package,) = blocked.json["packages"]  # type: ignore[misc]
+    assert "net-on-import" in [finding["rule"] for finding in package["findings"]]
+
+
+def test_what_the_local_engine_does_not_take(scangate: Scangate, project: Path) -> None:
+    result = scangate("scan", "--local", "--format", "json", "pkg:vscode-extension/pub/ext@1.0.0")
+    (package,) = result.json["packages"]  # type: ignore[misc]
+    assert [outcome["code"] for outcome in package["outcomes"]] == ["unsupported-ecosystem"]
+    assert "not supported by the local engine" in result.out
+    result = scangate("scan", "--local", "--engine", "lastpymile", "pkg:npm/a@1.0.0")
+    assert result.code == 3
+    assert "not supported by the local engine" in result.out.replace("\n", " ").replace("      ", " ")
+    assert scangate("scan", "--local", "--rate", "5/s", "pkg:npm/a@1.0.0").code == 2
+
+
+def slow(path: Path, name: str) -> None:
+    """A package whose installation takes a while."""
+    manifest = {"name": name, "version": "1.0.0", "scripts": {"install": "sleep 3"}}
+    from tests.cli.test_scan import tgz
+
+    tgz(path, {"package/package.json": json.dumps(manifest).encode()})
+
+
+def test_a_server_killed_half_way_loses_no_task(scangate: Scangate, project: Path, tmp_path: Path) -> None:
+    """The sandbox goes with the server; what it was doing is done by the next one."""
+    data = str(tmp_path / "data")
+    slow(project / "slow.tgz", "slow")
+    with started("--data", data) as (server, exported):
+        submitted = scangate("scan", "slow.tgz", "--timeout", "2", "--quiet", **exported)
+        assert submitted.code == 3
+        assert "pending" in submitted.out
+        server.send_signal(signal.SIGKILL)
+        server.wait(WAIT_SECONDS)
+    with started("--data", data) as (_, exported):
+        latest = time.monotonic() + 3 * WAIT_SECONDS
+        while True:
+            (task,) = scangate("tasks", "--format", "json", **exported).json["tasks"]  # type: ignore[misc]
+            if task["status"] not in ("queued", "processing"):
+                break
+            assert time.monotonic() < latest
+            time.sleep(0.1)
+        assert task["status"] == "completed", task
+        assert not list((tmp_path / "data" / "work").iterdir())
+
+
+def test_a_sandbox_whose_processes_are_killed_is_no_clean_package(
+    scangate: Scangate, project: Path, tmp_path: Path
+) -> None:
+    slow(project / "slow.tgz", "slow")
+    with started("--data", str(tmp_path / "data"), "--workers", "1") as (server, exported):
+        scan = subprocess.Popen(
+            ["python", "-m", "scangate", "scan", "slow.tgz", "--quiet"],
+            cwd=project,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**exported, "PATH": str(Path(__import__("sys").executable).parent)},
+        )
+        with scan:
+            latest = time.monotonic() + WAIT_SECONDS
+            while not (found := _tracers(server.pid)):
+                assert time.monotonic() < latest
+                time.sleep(0.05)
+            for pid in found:
+                Path(f"/proc/{pid}").exists()
+                subprocess.run(["kill", "-KILL", str(pid)], check=False)
+            out, _ = scan.communicate(timeout=2 * WAIT_SECONDS)
+    assert scan.returncode == 3, out
+    assert "failed" in out
+
+
+def _tracers(server: int) -> list[int]:
+    """The strace processes below a server."""
+    parents: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
+        except OSError:
+            continue
+        parents[int(fields["Pid"])], names[int(fields["Pid"])] = int(fields["PPid"]), fields["Name"]
+
+    def below(pid: int) -> bool:
+        while pid > 1:
+            pid = parents.get(pid, 0)
+            if pid == server:
+                return True
+        return False
+
+    return [pid for pid, name in names.items() if name == "strace" and below(pid)]
