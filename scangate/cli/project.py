@@ -38,11 +38,11 @@ def find_policy(named: Path | None, context: Context) -> tuple[Path, str] | None
     """The policy file and how it is shown; None for the built-in policy. Raises PolicyError."""
     if named is not None:
         return context.cwd / named, str(named)
-    root = _repository_root(context)
-    found = [name for name in POLICY_FILES if _exists(root / name)]
+    folder = root(context)
+    found = [name for name in POLICY_FILES if _exists(folder / name)]
     if len(found) > 1:
         raise PolicyError(f"{found[0]} and {found[1]}: two policies", "Keep one of them.")
-    return (root / found[0], found[0]) if found else None
+    return (folder / found[0], found[0]) if found else None
 
 
 def load_policy(named: Path | None, context: Context) -> Policy:
@@ -60,7 +60,7 @@ def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -
     """All lockfiles that are there, completely read. Raises LockfileError; UsageError where there is none."""
     from scangate import lockfiles
     from scangate.changes import discovery
-    from scangate.lockfiles import confusion
+    from scangate.lockfiles import confusion, undeclared
 
     candidates = discovery.discover(
         args.paths,
@@ -73,10 +73,12 @@ def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -
     )
     asked_for = {os.path.abspath(context.cwd / path) for path in args.paths}  # noqa: PTH100 - as discovery has it
     named = frozenset(one.path for one in candidates if os.path.abspath(context.cwd / one.path) in asked_for)  # noqa: PTH100
-    return confusion.tie_private_names(lockfiles.read_all(candidates, policy.registries, named=named))
+    found = confusion.tie_private_names(lockfiles.read_all(candidates, policy.registries, named=named))
+    return undeclared.flag_registries(found, policy.registries)
 
 
-def _repository_root(context: Context) -> Path:
+def root(context: Context) -> Path:
+    """The repository's root; outside a repository, the working directory."""
     for folder in (context.cwd, *context.cwd.parents):
         if (folder / ".git").exists():
             return folder

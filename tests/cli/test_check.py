@@ -246,6 +246,19 @@ def test_names_of_private_packages_are_never_sent(scangate: Scangate, project: P
     assert tasks(scangate, replay) == ["pkg:npm/axios-replica@1.14.1", "pkg:npm/follow-replica@1.15.11"]
 
 
+def test_a_registry_that_only_the_workspace_names_takes_nothing_past_the_gate(
+    scangate: Scangate, project: Path, replay: Replay
+) -> None:
+    example("axios-replica", project)
+    (project / ".npmrc").write_text("registry=https://npm.elsewhere.example/\n")
+    result = scangate("check", **replay.environ)
+    assert result.code == 1
+    assert "lock-undeclared-registry" in result.out
+    assert tasks(scangate, replay) == []
+    (project / "scangate.yml").write_text("version: 1\nregistries: {private: [npm.elsewhere.example]}\n")
+    assert scangate("check", **replay.environ).code == 0
+
+
 def test_a_private_name_from_elsewhere_is_lock_confusion_and_denied(
     scangate: Scangate, project: Path, replay: Replay
 ) -> None:
