@@ -63,6 +63,7 @@ def discover(
     formats: Collection[str],
     exclude: Iterable[str] = (),
     lockfile_as: str | None = None,
+    may_be_empty: bool = False,
     max_entries: int = MAX_ENTRIES,
     max_depth: int = MAX_DEPTH,
 ) -> tuple[Candidate, ...]:
@@ -73,9 +74,10 @@ def discover(
 
     A folder is searched. A file is taken as `lockfile_as` says, else as its name says, and also where it is
     excluded: it was asked for. Raises UsageError where a PATH does not exist, or is a file that its name does not
-    explain, or is a folder without any lockfile: an empty answer must not look like a pass.
+    explain, or is a folder without any lockfile: an empty answer must not look like a pass. `may_be_empty`: a folder
+    may have none, because the base has some; the caller then reports that they are gone.
     """
-    search = _Search(cwd, environ, recognise, tuple(formats), tuple(exclude), max_entries, max_depth)
+    search = _Search(cwd, environ, recognise, tuple(formats), tuple(exclude), may_be_empty, max_entries, max_depth)
     if lockfile_as is not None and lockfile_as not in search.formats:
         raise UsageError(f"--lockfile-as {lockfile_as!r} is not a lockfile format.", search.formats_hint())
     targets = [search.existing(path) for path in paths or (".",)]
@@ -126,6 +128,7 @@ class _Search:
     recognise: Callable[[str], str | None]
     formats: tuple[str, ...]
     exclude: tuple[str, ...]
+    may_be_empty: bool
     max_entries: int
     max_depth: int
 
@@ -159,7 +162,7 @@ class _Search:
             for name in self._listing(folder, excluded)
             if (format_ := self.recognise(name)) is not None and not excluded(name)
         ]
-        if not found:
+        if not found and not self.may_be_empty:
             raise UsageError(
                 f"{self._shown(folder)}: no lockfile in this folder.",
                 "Commit the lockfile of your package manager (files that git ignores do not count, nor do excluded "
