@@ -46,10 +46,21 @@ class Run:
     elapsed: Callable[[], float]
     analyser_name: str
 
+    def keeps(self, request: AnalysisRequest, report: Report) -> bool:
+        """Whether the report may answer another run, too: it is read as one about the package, and shows all of it.
+
+        One that is blind, or too old by now, is asked for again: another analysis may show more.
+        """
+        result = observe(self, request, report)
+        return isinstance(result, Analysed) and _NOT_KEPT.isdisjoint(each.code for each in result.shortfalls)
+
     def denies(self, request: AnalysisRequest, report: Report) -> bool:
         """Whether the policy denies the package for this report alone: for progress, while others still run."""
         subject = subject_of(request.purl, (observe(self, request, report),))
         return judge(self, [subject], (), {}).status is Status.BLOCKED
+
+
+_NOT_KEPT = frozenset({OutcomeCode.BLIND, OutcomeCode.STALE})
 
 
 def check(run: Run, lockfiles: Sequence[Lockfile], analyser: Analyser, uploads: Uploads = NO_UPLOADS) -> Verdict:
@@ -127,7 +138,8 @@ def requests_for(
 
 def _request(subject: Subject, uploads: Uploads) -> AnalysisRequest | Shortfall:
     if subject.purl is not None:
-        return AnalysisRequest(purl=subject.purl)
+        pinned = {entry.integrity for entry in subject.dependencies}
+        return AnalysisRequest(purl=subject.purl, integrity=tuple(sorted(pinned)))
     return uploads.get(subject.key) or _not_submittable(subject.dependencies[0])
 
 

@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from scangate.cli.analysis import CACHE_VARIABLE
 from scangate.cli.formats import FORMATS
 from scangate.cli.main import COMMANDS, EXIT_CODES, command_parser
 from scangate.models import Action, OutcomeAction
@@ -69,6 +70,7 @@ ENVIRONMENT = {
     settings.URL_VARIABLE: f"The analysis service (default {settings.DEFAULT_API_URL}). http:// only to loopback.",
     settings.KEY_VARIABLE: "Its API key. Never an argument, never in scangate.yml.",
     settings.KEY_FILE_VARIABLE: "A file that holds the key, instead.",
+    CACHE_VARIABLE: "The directory of the cache of reports, outside the project (default: the user's cache directory).",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "Proxies, as requests reads them. Loopback is never asked through a proxy.",
     "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE": "Certificates to trust instead of the built-in ones.",
     "NO_COLOR, FORCE_COLOR": "No colour; colour although the output is no terminal.",

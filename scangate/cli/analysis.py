@@ -7,20 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scangate.cli import local
+from scangate import __version__
+from scangate.cli import local, project
 from scangate.cli.context import Context
 from scangate.errors import UsageError
-from scangate.models import Analyser, AnalysisRequest, Answer, Engine, Lockfile, OutcomeCode, Report
-from scangate.pipeline import NO_UPLOADS, NoAnalyser, Uploads, group
+from scangate.models import Analyser, AnalysisRequest, Answer, Ecosystem, Engine, Lockfile, OutcomeCode, Report
+from scangate.pipeline import NO_UPLOADS, NoAnalyser, Run, Uploads, group
 from scangate.policy.model import Policy
 from scangate.service.base import Interrupted, Service
+from scangate.service.memory import Memory, NoMemory
 
 if TYPE_CHECKING:
     from scangate.service.budget import Budget
+    from scangate.service.cache import Cache
+    from scangate.service.cached import CachedAnalyser
     from scangate.service.settings import ServiceSettings
 
 RATE = "100/h"
 TIMEOUT = 1200.0
+
+CACHE_VARIABLE = "SCANGATE_CACHE_DIR"
+"""The directory of the cache of reports; empty counts as unset."""
 
 IsBlocked = Callable[[AnalysisRequest, Report], bool]
 
@@ -55,6 +62,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the whole run's time; what is not done by then is `pending`"
         f" (default {TIMEOUT:g}, with --local {local.TIMEOUT:g})",
     )
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="take no report from the cache, put none there, and remember no task for the next run",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
 
 
@@ -80,6 +92,7 @@ class Plan:
     rate: str
     timeout: float
     max_packages: int | None
+    cached: bool
     quiet: bool
 
 
@@ -107,6 +120,7 @@ def plan(args: argparse.Namespace, policy: Policy) -> Plan:
         rate=rate,
         timeout=timeout,
         max_packages=max_packages,
+        cached=not args.no_cache,
         quiet=args.quiet,
     )
 
@@ -139,6 +153,7 @@ class LazyAnalyser:
     context: Context
     plan: Plan
     is_blocked: IsBlocked
+    memory: Memory
 
     def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
         from scangate.service.budget import Rate, SharedBudget, account
@@ -164,6 +179,7 @@ class LocalAnalyser:
     context: Context
     plan: Plan
     is_blocked: IsBlocked
+    memory: Memory
     known: local.Known
 
     def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
@@ -211,6 +227,7 @@ def _ask(
             ),
             on_progress=reporter.show,
             is_blocked=run.is_blocked,
+            memory=run.memory,
         )
         return scheduler.analyse(requests)
 
@@ -218,21 +235,85 @@ def _ask(
 def analyser(
     context: Context,
     chosen: Plan,
-    is_blocked: IsBlocked,
+    run: Run,
     *,
     lockfiles: Sequence[Lockfile] = (),
     uploads: Uploads = NO_UPLOADS,
 ) -> Analyser:
     """Raises UsageError where `--local` is asked for and this machine lacks something that it needs."""
+    if not chosen.cached:
+        return _asking(context, chosen, run, NoMemory(), lockfiles, uploads)
+    from scangate.service.cached import CacheMemory
+
+    kept = cache(context)
+    memory = CacheMemory(cache=kept, analyser=_kept_under(chosen, run), is_whole=run.keeps, resumes=not chosen.local)
+    return _cached(context, chosen, run, kept, _asking(context, chosen, run, memory, lockfiles, uploads))
+
+
+def unanswered(
+    context: Context, chosen: Plan, run: Run, requests: Sequence[AnalysisRequest]
+) -> Sequence[AnalysisRequest]:
+    """What `analyser` would ask for, as the cache is now."""
+    if not chosen.cached:
+        return requests
+    kept = cache(context)
+    try:
+        nobody = NoAnalyser(code=OutcomeCode.PENDING, detail="")
+        known = _cached(context, chosen, run, kept, nobody).known(requests)
+    finally:
+        kept.close()
+    return [request for request in requests if request not in known]
+
+
+def _cached(context: Context, chosen: Plan, run: Run, kept: "Cache", inner: Analyser) -> "CachedAnalyser":
+    from scangate.service.cached import CachedAnalyser
+
+    def tell(found: int, wanted: int) -> None:
+        if not chosen.quiet:
+            context.say(f"scangate: {found} of {wanted} reports from the cache.")
+
+    return CachedAnalyser(inner=inner, cache=kept, analyser=_kept_under(chosen, run), is_whole=run.keeps, tell=tell)
+
+
+def _kept_under(chosen: Plan, run: Run) -> str:
+    return f"{local.NAME}, scangate {__version__}" if chosen.local else run.analyser_name
+
+
+def _asking(
+    context: Context, chosen: Plan, run: Run, memory: Memory, lockfiles: Sequence[Lockfile], uploads: Uploads
+) -> Analyser:
     if not chosen.local:
-        return LazyAnalyser(context=context, plan=chosen, is_blocked=is_blocked)
+        return LazyAnalyser(context=context, plan=chosen, is_blocked=run.denies, memory=memory)
     from scangate.service.settings import URL_VARIABLE
 
-    local.require(context)
+    ecosystems = {each.ecosystem for lockfile in lockfiles for each in lockfile.dependencies}
+    local.require(context, npm=Ecosystem.NPM in ecosystems or not lockfiles)
     if context.environ.get(URL_VARIABLE):
         context.say(f"scangate: --local: {URL_VARIABLE} is set, and no service is asked.")
     known = local.known(group(lockfiles), lockfiles, uploads)
-    return LocalAnalyser(context=context, plan=chosen, is_blocked=is_blocked, known=known)
+    return LocalAnalyser(context=context, plan=chosen, is_blocked=run.denies, memory=memory, known=known)
+
+
+def cache(context: Context) -> "Cache":
+    """The user's cache, not yet opened."""
+    from scangate.output import escape
+    from scangate.service.cache import Cache
+
+    return Cache(
+        _cache_dir(context),
+        workspace=project.root(context),
+        clock=lambda: context.now().timestamp(),
+        warn=lambda text: context.say(f"scangate: warning: {escape.log(escape.terminal(text))}"),
+    )
+
+
+def _cache_dir(context: Context) -> Path:
+    named = context.environ.get(CACHE_VARIABLE)
+    if named:
+        return context.cwd / named
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("scangate", appauthor=False))
 
 
 def state_dir() -> Path:

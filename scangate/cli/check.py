@@ -37,8 +37,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
     # To another machine only where the policy says so: an archive of the project may be anything.
     archives = uploads.find(subjects, context.cwd) if chosen.local or policy.upload_files else pipeline.NO_UPLOADS
     if args.dry_run:
-        return _dry_run(pipeline.requests_for(subjects, chosen.engines, archives), chosen, setup.analyser_name, context)
-    analyser = analysis.analyser(context, chosen, setup.denies, lockfiles=lockfiles, uploads=archives)
+        requests = pipeline.requests_for(subjects, chosen.engines, archives)
+        unanswered = analysis.unanswered(context, chosen, setup, requests)
+        return _dry_run(unanswered, chosen, setup.analyser_name, context)
+    analyser = analysis.analyser(context, chosen, setup, lockfiles=lockfiles, uploads=archives)
     try:
         verdict = pipeline.check(setup, lockfiles, analyser, archives)
     except Interrupted as exc:

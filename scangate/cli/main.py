@@ -28,6 +28,7 @@ COMMANDS = {
     "scan": "have one package or archive analysed",
     "evaluate": "apply the policy to saved reports, without a network",
     "tasks": "list the account's analysis tasks",
+    "cache": "show or clear the cache of reports",
     "serve": "run the embedded analysis service on this machine",
     "doctor": "say what --local needs, what is missing here, and what mends it",
 }

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         return formats.emit(verdict, targets, context)
 
     try:
-        return judged(dict(analysis.analyser(context, chosen, setup.denies).analyse(requests)))
+        return judged(dict(analysis.analyser(context, chosen, setup).analyse(requests)))
     except Interrupted as exc:
         judged(dict(exc.answers))
         raise

@@ -17,6 +17,7 @@ from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, OutcomeC
 from scangate.service.base import (
     BadAnswer,
     Interrupted,
+    Refused,
     ReportGone,
     Service,
     Task,
@@ -27,6 +28,7 @@ from scangate.service.base import (
 from scangate.service.board import Board, Job
 from scangate.service.budget import Budget
 from scangate.service.connection import PAGE_SIZE, Connection, OverBudget
+from scangate.service.memory import Memory, NoMemory
 from scangate.service.progress import Progress
 from scangate.service.retry import Backoff
 from scangate.service.runtime import SYSTEM, Runtime
@@ -55,6 +57,8 @@ class Settings:
 class Scheduler:
     """A models.Analyser. `on_progress` is told of every change and once a second; `is_blocked` only counts for it.
 
+    `memory`: tasks that it recalls are asked for instead of being submitted again.
+
     `analyse` answers every request, whatever happens to it; raises Interrupted, with all answers, on Ctrl-C. It
     must not be called from a running event loop.
     """
@@ -67,10 +71,12 @@ class Scheduler:
         settings: Settings | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         is_blocked: Callable[[AnalysisRequest, Report], bool] | None = None,
+        memory: Memory | None = None,
         runtime: Runtime = SYSTEM,
     ) -> None:
         self._service = service
         self._budget = budget
+        self._memory = memory or NoMemory()
         self._settings = settings or Settings()
         self._on_progress = on_progress
         self._is_blocked = is_blocked
@@ -108,7 +114,7 @@ class Scheduler:
 
     async def _work(self, board: Board, connection: Connection) -> None:
         """Until all is done, the time is over, or the key is refused."""
-        work = _Work(connection, board, self._settings, self._runtime)
+        work = _Work(connection, board, self._memory, self._settings, self._runtime)
         running = [asyncio.create_task(work.do(job)) for job in board.open()]
         if not running:
             return
@@ -123,9 +129,12 @@ class Scheduler:
 class _Work:
     """What is done for one request. Only Unauthorised (on a request that needs the key) leaves it."""
 
-    def __init__(self, connection: Connection, board: Board, settings: Settings, runtime: Runtime) -> None:
+    def __init__(
+        self, connection: Connection, board: Board, memory: Memory, settings: Settings, runtime: Runtime
+    ) -> None:
         self._connection = connection
         self._board = board
+        self._memory = memory
         self._random = runtime.random
         self._watch = Watch(connection, leave=lambda: board.unsent_cost, looks=settings.looks)
         self._submitting = asyncio.Semaphore(settings.jobs)
@@ -136,14 +145,34 @@ class _Work:
         try:
             async with self._submitting:
                 with _otherwise(OutcomeCode.SUBMIT_ERROR):
-                    task = await self._submit(job.request)
+                    task = await self._recalled(job.request) or await self._submit(job.request)
             self._board.submitted(job, task.task_id)
             with _otherwise(OutcomeCode.FAILED):
                 task = await self._watch.end_of(task)
             _check(job.request, task)
-            self._board.end(job, Report(payload=await self._report(job.request, task), task_id=task.task_id))
+            report = Report(payload=await self._report(job.request, task), task_id=task.task_id)
+            self._memory.keep(job.request, report)
+            self._board.end(job, report)
         except _NoReport as exc:
+            if exc.code not in _MAY_STILL_COME:
+                self._memory.forget(job.request)
             self._board.end(job, job.shortfall(exc.code, exc.detail))
+
+    async def _recalled(self, request: AnalysisRequest) -> Task | None:
+        """The task of an earlier run, if the service still knows it as one for this request."""
+        task_id = self._memory.recall(request)
+        if task_id is None:
+            return None
+        try:
+            task = await self._connection.task(task_id)
+        except Refused:
+            task = None
+        except (BadAnswer, Unauthorised):
+            return None  # whether the key is refused, or this task alone, the submission will tell
+        if task is None or not _is_for(request, task) or self._board.is_taken(task.task_id, request):
+            self._memory.forget(request)
+            return None
+        return task
 
     async def _submit(self, request: AnalysisRequest) -> Task:
         if request.archive is None:
@@ -154,6 +183,7 @@ class _Work:
         if self._board.is_taken(task.task_id, request):
             detail = f"The service answered with task {task.task_id}, which is about other bytes of this purl."
             raise _NoReport(OutcomeCode.WRONG_PACKAGE, detail)
+        self._memory.remember(request, task.task_id)
         return task
 
     async def _find(self, request: AnalysisRequest) -> Task | None:
@@ -199,6 +229,10 @@ class _Work:
                     return None
                 except BadAnswer as exc:
                     raise _NoReport(OutcomeCode.REPORT_INVALID, exc.message) from exc
+
+
+_MAY_STILL_COME = frozenset({OutcomeCode.UNREACHABLE, OutcomeCode.OVER_BUDGET})
+"""What ends a request of this run and says nothing about its task."""
 
 
 class _NoReport(Exception):

@@ -1,0 +1,50 @@
+"""`scangate cache`: what is kept of earlier runs."""
+
+import argparse
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from scangate.cli import analysis
+from scangate.cli.context import Context
+from scangate.errors import ExitCode
+
+if TYPE_CHECKING:
+    from scangate.service.cache import Info
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        choices=("info", "clear"),
+        help="info: where the cache is, and what is in it; clear: remove all reports and remembered tasks",
+    )
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Raises StateError where the file cannot be used."""
+    cache = analysis.cache(context)
+    try:
+        if args.action == "clear":
+            cache.clear()
+            context.say("scangate: the cache is empty.")
+        else:
+            context.stdout.write(_shown(cache.info()))
+            context.stdout.flush()
+    finally:
+        cache.close()
+    return ExitCode.PASS
+
+
+def _shown(info: "Info") -> str:
+    from scangate.output import escape
+
+    lines = [f"file     {info.path}", f"size     {info.bytes / 1024:.0f} KiB"]
+    lines += [f"reports  {count} of {analyser}, {engine}" for analyser, engine, count in info.reports]
+    if info.oldest is not None and info.newest is not None:
+        lines.append(f"fetched  {_day(info.oldest)} to {_day(info.newest)}")
+    lines.append(f"tasks    {info.tasks} under way, for the next run")
+    return escape.log("".join(f"{escape.terminal(line)}\n" for line in lines))
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
