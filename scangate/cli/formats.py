@@ -104,7 +104,15 @@ def _target(text: str, cwd: Path) -> Target:
         raise UsageError(f"--format {text}: unknown format", f"Use one of {', '.join(FORMATS)}.")
     if equals and not file:
         raise UsageError(f"--format {text}: no file after '='", "Write NAME or NAME=FILE.")
-    return Target(name, cwd / file if file else None)
+    if file in ("", "-"):
+        return Target(name)
+    path = cwd / file
+    # Before anything is spent, not after.
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"--format {text}: there is no folder {path.parent.name!r} for it", "Make it, or choose another."
+        )
+    return Target(name, path)
 
 
 def _render(target: Target, verdict: Verdict, code: ExitCode, context: Context) -> str:

@@ -319,6 +319,8 @@ def test_no_lockfile_at_all_is_no_pass(scangate: Scangate) -> None:
         ("--max-packages", "-1"),
         ("--format", "yaml"),
         ("--format", "json="),
+        ("--format", "json=nowhere/out.json"),
+        ("--format", "json=-", "--format", "terminal"),
         ("--format", "json", "--format", "terminal"),
         ("--engine", "x"),
         ("--lockfile-as", "x"),
@@ -336,10 +338,11 @@ def test_wrong_usage_is_exit_2_before_anything_is_sent(
 
 def test_a_file_that_cannot_be_written_never_hides_a_block(scangate: Scangate, project: Path, replay: Replay) -> None:
     example("axios-replica", project)
-    argv = ("check", "--format", "terminal", "--format", "json=nowhere/out.json")
+    (project / "folder").mkdir()
+    argv = ("check", "--format", "terminal", "--format", "json=folder")
     blocked = scangate(*argv, **replay.environ)
     assert blocked.code == 1
-    assert "nowhere/out.json" in blocked.err
+    assert "json=" in blocked.err
     (project / "scangate.yml").write_text("version: 1\nmode: observe\n")
     assert scangate(*argv, **replay.environ).code == 2
 
