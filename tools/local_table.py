@@ -66,7 +66,8 @@ what counts is the archive that this lockfile promises.
 | execute | | `--help` of each console script |
 
 Every phase shows the engine's own marker, `scangate-local PHASE PURL`. Only what the package's own processes did is in
-the report, not npm's or pip's doing; the start of its import is the first of its commands. [SECURITY.md](../SECURITY.md) says what the sandbox promises and what not.
+the report, not npm's or pip's doing; the start of its import is one of its commands. [SECURITY.md](../SECURITY.md)
+says what the sandbox promises and what not.
 """
 
 

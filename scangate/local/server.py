@@ -179,8 +179,10 @@ def _dynamic_engine(config: ServiceConfig, directory: Path, stack: ExitStack) ->
         raise SandboxUnavailable(problems)
     fetcher = PackageFetcher()
     stack.callback(fetcher.close)
-    sandbox = InTurns(BubblewrapSandbox(workspace=datadir.workspace(directory)), config.workers)
-    return DynamicEngine(sandbox, fetcher, config.hints)
+    # In the data directory, so that what a killed server leaves is found and removed.
+    workspace = datadir.workspace(directory)
+    sandbox = InTurns(BubblewrapSandbox(workspace=workspace), config.workers)
+    return DynamicEngine(sandbox, fetcher, config.hints, workspace=workspace)
 
 
 def _require_extra() -> None:

@@ -36,6 +36,7 @@ class DynamicEngine:
     """An `AnalysisEngine`. Thread-safe as its sandbox and its fetcher are.
 
     `hints` are what lockfiles say about the packages to come; `baits` makes the planted values of one job.
+    `workspace`: where what is fetched lies for the time of its analysis (default: the machine's temporary directory).
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class DynamicEngine:
         fetcher: Fetcher,
         hints: Hints,
         *,
+        workspace: Path | None = None,
         clock: Callable[[], float] = time.time,
         baits: Callable[[], dict[str, str]] = new_baits,
     ) -> None:
         self._sandbox = sandbox
         self._fetcher = fetcher
         self._hints = hints
+        self._workspace = workspace
         self._clock = clock
         self._baits = baits
 
@@ -58,7 +61,9 @@ class DynamicEngine:
         if problem is not None:
             return Outcome(status=FAILED, error_message=problem)
         try:
-            with tempfile.TemporaryDirectory(prefix="scangate-", ignore_cleanup_errors=True) as directory:
+            with tempfile.TemporaryDirectory(
+                prefix="scangate-", dir=self._workspace, ignore_cleanup_errors=True
+            ) as directory:
                 report = self._report(job, Path(directory).resolve(), stop)
         except IntegrityMismatch as exc:
             report = compose.refusal(purls.parse(job.purl), exc.expected, exc.actual, int(self._clock()))
