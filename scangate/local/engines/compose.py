@@ -59,9 +59,8 @@ def _phase(purl: Purl, trace: PhaseTrace, baits: Mapping[str, str]) -> _Json:
 def _files(trace: PhaseTrace) -> list[_Json]:
     merged: dict[str, _Json] = {}
     for each in trace.touched:
-        entry = merged.setdefault(
-            path := normalise.text(each.path), {"Path": path, "Read": False, "Write": False, "Delete": False}
-        )
+        path = normalise.path(each.path, passing=each.write and each.delete)
+        entry = merged.setdefault(path, {"Path": path, "Read": False, "Write": False, "Delete": False})
         entry["Read"] = entry["Read"] or each.read
         entry["Write"] = entry["Write"] or each.write
         entry["Delete"] = entry["Delete"] or each.delete

@@ -21,6 +21,8 @@ _RANDOM: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<=/proc/1/task/)[0-9]+", "1"),
     )
 )
+_TRIAL_PLACE = "/tmp/"  # noqa: S108  (in the sandbox)
+_TRIAL = re.compile(_TRIAL_PLACE + "[a-z0-9_]{8}")
 _STAND_INS = ipaddress.ip_network("198.18.0.0/15")
 
 
@@ -29,6 +31,14 @@ def text(value: str) -> str:
     for pattern, replacement in _RANDOM:
         value = pattern.sub(replacement, value)
     return value
+
+
+def path(value: str, *, passing: bool) -> str:
+    """A file's path. `passing`: it was made and removed again.
+
+    Python's tempfile tries a directory out with such a file, whose whole name is eight random characters.
+    """
+    return f"{_TRIAL_PLACE}XXXXXXXX" if passing and _TRIAL.fullmatch(value) else text(value)
 
 
 def output(content: bytes) -> bytes:
