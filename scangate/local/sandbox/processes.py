@@ -127,6 +127,9 @@ class Tree:
         if self.top is None:
             self.top = event.pid
             self._processes[event.pid] = _Process(_Directory())
+        if isinstance(event, Superseded) and event.thread in self._processes:
+            self._processes[event.pid] = self._processes.pop(event.thread)
+            return
         if event.pid not in self._processes:
             # A child's first lines may come before its parent's fork returns.
             self._waiting.setdefault(event.pid, []).append(event)
@@ -157,7 +160,7 @@ class Tree:
                 if event.pid == self.root:
                     self.ended, self.code = True, event.code
             case Superseded():
-                self._processes[event.pid] = self._processes.pop(event.thread, self._processes[event.pid])
+                pass  # the thread had ended already: its leader is known
 
     def _adopt(self, pid: int, process: _Process) -> None:
         self._processes[pid] = process

@@ -109,6 +109,7 @@ class Run:
         for thread in threads:
             thread.start()
         self._wait(tracer, deadline)
+        self._kill_all(tracer)  # without its tracer nothing may go on
         self._release_reader()
         for thread in threads:
             thread.join(_END_SECONDS)
@@ -136,8 +137,11 @@ class Run:
             time.sleep(_POLL_SECONDS)
 
     def _watch(self, tracer: subprocess.Popen[bytes], now: float) -> None:
-        count, memory = usage.measure()
-        if count > self.limits.processes + _SOME_MORE or memory > self.limits.memory or usage.free_memory() < _RESERVE:
+        used = usage.measure()
+        if used.memory > self.limits.memory:
+            used = usage.measure(exactly=True)
+        too_many = used.processes > self.limits.processes + _SOME_MORE
+        if too_many or used.memory > self.limits.memory or usage.free_memory() < _RESERVE:
             self._kill("error_other", tracer, now)
         ports = {port for address, port in set(self.tree.called) if not ipaddress.ip_address(address).is_loopback}
         self.sink.listen_on(ports)

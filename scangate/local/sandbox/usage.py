@@ -1,29 +1,46 @@
 """How much of the machine the processes in this process namespace use, process 1 left out."""
 
 import os
+from dataclasses import dataclass
 
 _ANONYMOUS_FILES = ("/memfd:", "/dev/zero", "/SYSV")
 """Memory that is in no file system and, until it is mapped, in no process."""
 _UNKNOWN = 1 << 62
 
 
-def measure() -> tuple[int, int]:
-    """The number of processes, and the bytes of memory that are theirs alone."""
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """`memory` in bytes: what is in no file."""
+
+    processes: int
+    memory: int
+
+
+def measure(*, exactly: bool = False) -> Usage:
+    """What is used now. Pages that processes share after a fork count once for each, unless `exactly` (slower)."""
     count = size = 0
     files: dict[int, int] = {}
-    page = os.sysconf("SC_PAGE_SIZE")
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or entry.name == "1":
             continue
         try:
-            with open(f"/proc/{entry.name}/statm", "rb") as file:
-                _, resident, shared = file.read().split()[:3]
+            size += _share(entry.path) if exactly else _resident(entry.path)
             count += 1
-            size += (int(resident) - int(shared)) * page
-            _anonymous_files(f"/proc/{entry.name}/fd", files)
+            _anonymous_files(f"{entry.path}/fd", files)
         except (OSError, ValueError):
             continue  # it has ended meanwhile
-    return count, size + sum(files.values())
+    return Usage(count, size + sum(files.values()))
+
+
+def _resident(process: str) -> int:
+    with open(f"{process}/statm", "rb") as file:
+        _, resident, shared = file.read().split()[:3]
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _share(process: str) -> int:
+    with open(f"{process}/smaps_rollup", "rb") as file:
+        return sum(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss_Anon:"))
 
 
 def _anonymous_files(folder: str, sizes: dict[int, int]) -> None:

@@ -17,6 +17,8 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
 X86 = platform.machine() == "x86_64"
@@ -85,6 +87,11 @@ def connect(family: int, address: object) -> None:
         made.connect(address)
 
 
+def read(path: str) -> None:
+    with open(path) as file:
+        file.read()
+
+
 def write(path: str) -> None:
     with open(path, "w") as file:
         file.write("x")
@@ -97,7 +104,7 @@ def status() -> dict[str, str]:
 
 
 def main() -> None:
-    descriptors = [name for name in os.listdir("/proc/self/fd") if int(name) > 3]
+    descriptors = [entry.name for entry in Path("/proc/self/fd").iterdir() if int(entry.name) > 3]
     canary, port, abstract, helper = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
     found: dict[str, object] = {
         "ptrace traceme": system_call("ptrace", 0, 0, 0, 0),
@@ -138,9 +145,9 @@ def main() -> None:
         "alg": outcome(lambda: socket.socket(38, 5)),
         "netlink of the firewall": outcome(lambda: socket.socket(16, 3, 12)),
         "terminal injection": outcome(terminal_injection),
-        "read shadow": outcome(lambda: open("/etc/shadow").read()),
-        "read canary": outcome(lambda: open(canary).read()),
-        "read canary through init": outcome(lambda: open(f"/proc/1/root{canary}").read()),
+        "read shadow": outcome(lambda: read("/etc/shadow")),
+        "read canary": outcome(lambda: read(canary)),
+        "read canary through init": outcome(lambda: read(f"/proc/1/root{canary}")),
         "write /": outcome(lambda: write("/x")),
         "write /usr": outcome(lambda: write("/usr/x")),
         "write /etc": outcome(lambda: write("/etc/resolv.conf")),
@@ -151,19 +158,19 @@ def main() -> None:
         "host loopback": outcome(lambda: connect(socket.AF_INET, ("127.0.0.1", port))),
         "host abstract": outcome(lambda: connect(socket.AF_UNIX, f"\0{abstract}")),
         "helper write": outcome(lambda: write(helper)),
-        "helper unlink": outcome(lambda: os.unlink(helper)),
-        "helper rename": outcome(lambda: os.rename(helper, "/app/moved")),
-        "helper folder": outcome(lambda: shutil.move(os.path.dirname(helper), "/app/moved")),
-        "helper chmod": outcome(lambda: os.chmod(helper, 0o777)),
+        "helper unlink": outcome(lambda: Path(helper).unlink()),
+        "helper rename": outcome(lambda: Path(helper).rename("/app/moved")),
+        "helper folder": outcome(lambda: shutil.move(Path(helper).parent, "/app/moved")),
+        "helper chmod": outcome(lambda: Path(helper).chmod(0o777)),
         "kill init": outcome(lambda: os.kill(1, signal.SIGKILL)),
         "write to init": outcome(lambda: os.close(os.open("/proc/1/mem", os.O_RDWR))),
-        "processes": sorted(name for name in os.listdir("/proc") if name.isdigit()),
+        "processes": sorted(entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()),
         "own": [str(os.getpid()), str(os.getppid())],
         "descriptors": descriptors,
         "status": status(),
         "environ": dict(os.environ),
         "host name": socket.gethostname(),
-        "home": [outcome(lambda: write(f"{folder}/x")) for folder in ("/app", "/tmp", "/home/dev", "/dev/shm")],
+        "home": [outcome(partial(write, f"{folder}/x")) for folder in ("/app", "/tmp", "/home/dev", "/dev/shm")],
     }
     if X86:
         found["int 0x80"] = in_child(lambda: machine_code(bytes.fromhex("b814000000cd80c3")))  # getpid
