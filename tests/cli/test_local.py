@@ -1,8 +1,11 @@
 """`--local` and `scangate serve` with the real sandbox, on archives made by the tests: no registry is asked."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from tests import synthetic
 from tests.cli.conftest import Scangate
+from tests.cli.test_scan import tgz
 from tests.cli.test_serve import started
 from tests.cli.test_uploads import archive, lock
 from tests.local.conftest import WAIT_SECONDS
@@ -64,8 +68,6 @@ def test_what_the_local_engine_does_not_take(scangate: Scangate, project: Path) 
 def slow(path: Path, name: str) -> None:
     """A package whose installation takes a while."""
     manifest = {"name": name, "version": "1.0.0", "scripts": {"install": "sleep 3"}}
-    from tests.cli.test_scan import tgz
-
     tgz(path, {"package/package.json": json.dumps(manifest).encode()})
 
 
@@ -97,11 +99,11 @@ def test_a_sandbox_whose_processes_are_killed_is_no_clean_package(
     slow(project / "slow.tgz", "slow")
     with started("--data", str(tmp_path / "data"), "--workers", "1") as (server, exported):
         scan = subprocess.Popen(
-            ["python", "-m", "scangate", "scan", "slow.tgz", "--quiet"],
+            [sys.executable, "-m", "scangate", "scan", "slow.tgz", "--quiet"],
             cwd=project,
             stdout=subprocess.PIPE,
             text=True,
-            env={**exported, "PATH": str(Path(__import__("sys").executable).parent)},
+            env={**exported, "PATH": os.environ["PATH"]},
         )
         with scan:
             latest = time.monotonic() + WAIT_SECONDS
@@ -109,8 +111,8 @@ def test_a_sandbox_whose_processes_are_killed_is_no_clean_package(
                 assert time.monotonic() < latest
                 time.sleep(0.05)
             for pid in found:
-                Path(f"/proc/{pid}").exists()
-                subprocess.run(["kill", "-KILL", str(pid)], check=False)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             out, _ = scan.communicate(timeout=2 * WAIT_SECONDS)
     assert scan.returncode == 3, out
     assert "failed" in out
