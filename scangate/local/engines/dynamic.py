@@ -36,6 +36,8 @@ class DynamicEngine:
     """An `AnalysisEngine`. Thread-safe as its sandbox and its fetcher are.
 
     `hints` are what lockfiles say about the packages to come; `baits` makes the planted values of one job.
+    `workspace`: where packages are laid out (None: the system's temporary directory). Whoever gives one empties it
+    at the start: a killed process leaves its packages there.
     `workspace`: where what is fetched lies for the time of its analysis (default: the machine's temporary directory).
     """
 
@@ -52,6 +54,7 @@ class DynamicEngine:
         self._sandbox = sandbox
         self._fetcher = fetcher
         self._hints = hints
+        self._workspace = workspace
         self._workspace = workspace
         self._clock = clock
         self._baits = baits
