@@ -18,6 +18,7 @@ from scangate import purls
 from scangate.models import AnalysisRequest, Answer, Engine
 from scangate.service.base import RateLimited, ReportGone, Task, TaskPage, Unreachable
 from scangate.service.budget import Budget, ProcessBudget, Rate
+from scangate.service.memory import Memory
 from scangate.service.progress import Progress
 from scangate.service.runtime import Runtime
 from scangate.service.scheduler import Scheduler, Settings
@@ -238,13 +239,19 @@ class World:
         )
 
     def analyse(
-        self, requests: Sequence[AnalysisRequest], *, budget: Budget | None = None, **settings: float | None
+        self,
+        requests: Sequence[AnalysisRequest],
+        *,
+        budget: Budget | None = None,
+        memory: Memory | None = None,
+        **settings: float | None,
     ) -> Mapping[AnalysisRequest, Answer]:
         scheduler = Scheduler(
             self.service,
             budget=budget or ProcessBudget(Rate(10**9, 1.0)),
             settings=Settings(**settings),  # type: ignore[arg-type]  # the tests' numbers are of the right type
             on_progress=self.progress.append,
+            memory=memory,
             runtime=self.runtime,
         )
         return scheduler.analyse(requests)
