@@ -1,0 +1,137 @@
+"""What each machine lacks, told with the command that mends it. Machines are described, the trial is real."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scangate.errors import ScangateError
+from scangate.local.sandbox import doctor, seccomp
+from scangate.local.sandbox.base import Job, Problem, SandboxFailed, SandboxUnavailable
+from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
+from tests.local.sandbox import jobs
+
+
+def machine(folder: Path, release: str = "6.8.0-31-generic", **sysctls: str) -> Path:
+    """A /proc with these switches."""
+    for name, value in {"kernel/osrelease": release, **{k.replace("__", "/"): v for k, v in sysctls.items()}}.items():
+        file = folder / "sys" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{value}\n")
+    (folder / "1").mkdir()
+    (folder / "1" / "cgroup").write_text("0::/init.scope\n")
+    (folder / "self").mkdir()
+    (folder / "self" / "status").write_text("CapEff:\t000001ffffffffff\n")
+    return folder
+
+
+def having(*programs: str) -> Callable[[str], str | None]:
+    return lambda name: f"/usr/bin/{name}" if name in programs else None
+
+
+ALL = having("bwrap", "strace", "ip", "unshare", "setpriv", "prlimit", "apt-get")
+
+
+def test_nothing_is_missing(tmp_path: Path) -> None:
+    assert doctor.missing(system="linux", machine="aarch64", find=ALL, proc=machine(tmp_path)) == ()
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_other_systems(system: str) -> None:
+    (problem,) = doctor.missing(system=system, find=having())
+    assert system in problem.what
+
+
+def test_other_processors(tmp_path: Path) -> None:
+    (problem,) = doctor.missing(system="linux", machine="riscv64", find=ALL, proc=machine(tmp_path))
+    assert "riscv64" in problem.what
+    with pytest.raises(ScangateError, match="riscv64"):
+        seccomp.program("riscv64")
+
+
+def test_old_kernels(tmp_path: Path) -> None:
+    (problem,) = doctor.missing(system="linux", machine="x86_64", find=ALL, proc=machine(tmp_path, "5.10.0-30-amd64"))
+    assert "5.14" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("installer", "commands"),
+    [
+        ("apt-get", {"sudo apt-get install -y bubblewrap", "sudo apt-get install -y iproute2"}),
+        ("dnf", {"sudo dnf install -y bubblewrap", "sudo dnf install -y iproute"}),
+        ("none", {"Install: bubblewrap", "Install: util-linux"}),
+    ],
+)
+def test_missing_programs_and_how_to_get_them(tmp_path: Path, installer: str, commands: set[str]) -> None:
+    found = doctor.missing(system="linux", machine="x86_64", find=having(installer), proc=machine(tmp_path))
+    assert len(found) == 6
+    assert commands <= {problem.mend for problem in found}
+
+
+@pytest.mark.parametrize("name", ["kernel__unprivileged_userns_clone", "user__max_user_namespaces"])
+def test_switches(tmp_path: Path, name: str) -> None:
+    (problem,) = doctor.missing(system="linux", machine="x86_64", find=ALL, proc=machine(tmp_path, **{name: "0"}))
+    assert problem.mend.startswith(f"sudo sysctl -w {name.replace('__', '.')}=")
+
+
+def test_advice_after_a_failed_trial(tmp_path: Path) -> None:
+    plain = machine(tmp_path / "plain")
+    nowhere = tmp_path / "none"
+    assert "docs/" in doctor.advice(proc=plain, root=nowhere) or "ordinary user" in doctor.advice(
+        proc=plain, root=nowhere
+    )
+    ubuntu = machine(tmp_path / "ubuntu", kernel__apparmor_restrict_unprivileged_userns="1")
+    assert "apparmor_parser -r /etc/apparmor.d/scangate" in doctor.advice(proc=ubuntu, root=nowhere)
+    (plain / "1" / "cgroup").write_text("0::/docker/0123\n")
+    assert "--security-opt" in doctor.advice(proc=plain, root=nowhere)
+    (plain / "1" / "cgroup").unlink()
+    (nowhere / "run").mkdir(parents=True)
+    (nowhere / "run" / ".containerenv").touch()
+    assert "--security-opt" in doctor.advice(proc=plain, root=nowhere)
+
+
+def test_old_programs(tmp_path: Path) -> None:
+    tools = {}
+    for name, text in (
+        ("bwrap", "bubblewrap 0.6.1"),
+        ("strace", "strace -- version 4.26"),
+    ):
+        tool = tmp_path / name
+        tool.write_text(f"#!/bin/sh\necho '{text}'\n")
+        tool.chmod(0o755)
+        tools[name] = str(tool)
+    assert [problem.what for problem in doctor._versions(tools)] == [
+        "bwrap is too old (0.6, it needs 0.8)", "strace is too old (4.26, it needs 5.9)",
+    ]  # fmt: skip
+
+
+@pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
+def test_a_real_trial() -> None:
+    assert doctor.problems() == ()
+
+
+@pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
+def test_a_trial_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bwrap that fails, as where the kernel forbids its namespaces."""
+    real = doctor.tools()
+    monkeypatch.setattr(doctor, "tools", lambda: real | {"bwrap": "/bin/false"})
+    monkeypatch.setattr(doctor, "_versions", lambda programs: ())
+    with pytest.raises(SandboxUnavailable) as raised:
+        jobs.run(jobs.plan(jobs.program("/usr/bin/true")))
+    assert "a trial of it failed" in raised.value.message
+    assert raised.value.hint == doctor.advice()
+
+
+def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "missing", lambda: (Problem("x is missing", "get x"), Problem("y", "get y")))
+    with pytest.raises(SandboxUnavailable, match=r"x is missing. \(and 1 more|x is missing") as raised:
+        BubblewrapSandbox().run(Job(tree=tmp_path, phases=()), jobs.Event())
+    assert raised.value.hint == "get x"
+
+
+@pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
+def test_orders_that_cannot_be_given(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a program"):
+        jobs.run(jobs.plan(jobs.program("A=B", "x")))
+    with pytest.raises(SandboxFailed, match="cannot be bound"):
+        jobs.run(jobs.plan(jobs.program("/usr/bin/true")), read_only={"/opt/x": tmp_path / "none"})
