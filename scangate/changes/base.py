@@ -61,11 +61,19 @@ def find_base(
     Outside of a repository everything is new. Raises BaseError where there should be a base and none can be read,
     UsageError where a name is none, GitError where git itself fails.
     """
-    place = _Place(environ, History(git, mend=_mend(environ), fetch_seconds=fetch_seconds), read_event)
-    if _is_outside(git):
+    history = History(git, mend=_mend(environ), fetch_seconds=fetch_seconds)
+    try:
+        head = history.head()
+    except GitError as exc:
+        if _is_repository(git, exc):
+            # To compare with nothing would be safe, to say that there is no repository would be wrong.
+            raise BaseError(f"The repository cannot be read: {exc.message}", _REFUSED) from exc
         if explicit is not None or staged or pushed:
-            raise UsageError("There is no git repository here.", "Run scangate in one, without --base and hooks.")
+            raise UsageError(
+                "There is no git repository here.", "Run scangate in one, without --base and hooks."
+            ) from exc
         return everything("everything is new: there is no git repository here.")
+    place = _Place(environ, history, head, read_event)
     if pushed:
         return place.push_hook(explicit)
     if explicit is not None:
@@ -75,16 +83,10 @@ def find_base(
     return place.here()
 
 
-def _is_outside(git: Git) -> bool:
-    try:
-        return git.run("rev-parse", "--is-inside-work-tree").strip() != b"true"
-    except GitError as exc:
-        # A repository that git refuses (another owner, a broken config) is there: to compare with nothing would be
-        # safe, to say that it is not there would be wrong.
-        has_one = any((folder / ".git").exists() for folder in (git.folder, *git.folder.parents))
-        if has_one if exc.status is None else "not a git repository" not in exc.message:
-            raise BaseError(f"The repository cannot be read: {exc.message}", _REFUSED) from exc
-        return True
+def _is_repository(git: Git, error: GitError) -> bool:
+    if error.status is None:
+        return any((folder / ".git").exists() for folder in (git.folder, *git.folder.parents))
+    return "not a git repository" not in error.message
 
 
 _REFUSED = (
@@ -97,12 +99,13 @@ _REFUSED = (
 class _Place:
     environ: Mapping[str, str]
     history: History
+    head: str | None
     read_event: Callable[[str], Event]
 
     def here(self) -> Base:
         """By the CI that runs, else as on a developer's machine."""
         environ = self.environ
-        if self.history.head() is None:
+        if self.head is None:
             return everything("everything is new: there is no commit yet.")
         for is_here, rule in (
             (_is_true(environ, "GITHUB_ACTIONS"), self._github),
@@ -115,7 +118,7 @@ class _Place:
         ):
             if is_here:
                 return rule()
-        return self.local("HEAD")
+        return self.local(self.head)
 
     def explicit(self, ref: str) -> Base:
         found = self.history.commit(ref)
@@ -128,13 +131,12 @@ class _Place:
     # ------------------------------------------------------------------------------------------------ hooks
 
     def commit_hook(self, index: Path | None) -> Base:
-        head = self.history.head()
-        if head is None:
+        if self.head is None:
             return everything("everything is new: there is no commit yet.")
         git = self.history.git
-        if git.run("diff-index", "--cached", "--name-only", "-z", "--no-ext-diff", head, "--", index=index):
-            return _commit(head, "HEAD, which the index is committed on top of")
-        return self.local("HEAD", because="the index equals HEAD, so nothing is being committed; ")
+        if git.run("diff-index", "--cached", "--name-only", "-z", "--no-ext-diff", self.head, "--", index=index):
+            return _commit(self.head, "HEAD, which the index is committed on top of")
+        return self.local(self.head, because="the index equals HEAD, so nothing is being committed; ")
 
     def push_hook(self, explicit: str | None) -> Base:
         """pre-commit names what the remote has (FROM) and what is pushed (TO), but not on the first push to it."""
@@ -154,16 +156,13 @@ class _Place:
             base = self.local(head, because="nothing says what the remote has (PRE_COMMIT_FROM_REF is not set); ")
         return Base(kind=base.kind, commit=base.commit, why=base.why, head=head)
 
-    def local(self, revision: str, *, because: str = "") -> Base:
+    def local(self, commit: str, *, because: str = "") -> Base:
         """Where the branch left the remote's default branch."""
         default = self.history.default_branch()
         if default is None:
             return everything(f"{because}everything is new: this clone has no origin/HEAD, origin/main or the like.")
         name, tip = default
-        commit = self.history.commit(revision)
-        if commit is None:
-            return everything(f"{because}everything is new: there is no commit yet.")
-        return _commit(self.history.merge_base(commit, tip), f"{because}where {revision[:12]} left {name}")
+        return _commit(self.history.merge_base(commit, tip), f"{because}where {commit[:12]} left {name}")
 
     # --------------------------------------------------------------------------------------------------- CI
 
@@ -253,7 +252,7 @@ class _Place:
         if not target:
             raise BaseError(f"Nothing says which branch {what} is for.", _NAME_IT)
         short = target.removeprefix("refs/heads/")
-        found = self.history.merge_base(self._head(), self.history.branch(short))
+        found = self._left(self.history.branch(short))
         return self._proposal(found, f"where {what} left its target branch {short}")
 
     def _pipeline(self, default: str = "", branch: str = "", *, why: str = "") -> Base:
@@ -266,11 +265,15 @@ class _Place:
         if known is None:
             return everything(f"{why}everything is new: nothing says which branch is the default one.")
         name, tip = known
-        found = self.history.merge_base(self._head(), tip)
+        found = self._left(tip)
         is_other = bool(default and branch and branch != default)
-        if found == self._head() and not is_other:
+        if found == self.head and not is_other:
             return everything(f"{why}everything is checked: {name} has all of it, and nothing says what was before.")
         return _commit(found, f"{why}where the branch left {name}")
+
+    def _left(self, tip: str) -> str:
+        assert self.head is not None  # here() has looked
+        return self.history.merge_base(self.head, tip)
 
     def _proposal(self, commit: str, why: str) -> Base:
         base = self._other_than_head(commit, why)
@@ -278,17 +281,12 @@ class _Place:
 
     def _other_than_head(self, commit: str, why: str) -> Base:
         """A checkout of the base itself shows none of the change: to compare it with itself must not pass."""
-        if commit == self._head():
+        if commit == self.head:
             raise BaseError(
                 f"The base ({why}) is the very commit that is checked out, so the change is not here to be checked.",
                 "Check out the change itself (on pull_request_target: ref: refs/pull/NUMBER/merge), or use --all.",
             )
         return _commit(commit, why)
-
-    def _head(self) -> str:
-        head = self.history.head()
-        assert head is not None  # here() has looked
-        return head
 
 
 _NAME_IT = "Name the base with --base REF, or check everything with --all."

@@ -1,6 +1,5 @@
 """What GitHub says of the event that started a run: a file whose texts are partly those of whoever caused it."""
 
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -60,6 +59,8 @@ def read(path: str) -> Event:
 
 def parse(content: bytes) -> Event:
     """Raises BaseError where it is no JSON object, or too large."""
+    import json  # most runs have no event
+
     if len(content) > MAX_EVENT_BYTES:
         raise _unusable(f"it is larger than {MAX_EVENT_BYTES // 2**20} MiB")
     try:

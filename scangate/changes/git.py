@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -132,7 +131,7 @@ class Git:
         )
 
     def _run(self, arguments: Sequence[str], index: Path | None, allowed_seconds: float) -> bytes:
-        with tempfile.TemporaryFile() as complaints:
+        with _scratch() as complaints:
             process = self._popen(arguments, index, stdin=subprocess.DEVNULL, complaints=complaints)
             late = threading.Event()
 
@@ -178,6 +177,15 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     """The whole session: a submodule's git is a child of git, and keeps the pipe open."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _scratch() -> IO[bytes]:
+    """A file for what git complains of: in memory where that is to be had, to import tempfile costs more than git."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("git"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 def _cannot_run(exc: Exception) -> GitError:

@@ -60,8 +60,14 @@ class History:
         return found.decode("ascii").strip()
 
     def head(self) -> str | None:
-        """The commit that is checked out; None before the first one."""
-        return self.commit("HEAD")
+        """The commit that is checked out; None before the first one. Raises GitError outside of a repository."""
+        try:
+            found = self.git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        except GitError as exc:
+            if exc.status == 1:
+                return None
+            raise
+        return found.decode("ascii").strip()
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """As the commit itself says, also where a shallow clone does not have them."""

@@ -15,7 +15,7 @@ _JAVASCRIPT = frozenset({"npm-package-lock", "yarn-lock", "pnpm-lock", "bun-lock
 _WEIGHT = {Scope.PROD: 2, Scope.OPTIONAL: 1, Scope.DEV: 0}
 _PLACE = re.compile(r"^.*?:\d+: ")
 
-_Identity = tuple[str, ...]
+_Identity = str | tuple[str, ...]
 
 
 class Agreement(Enum):
@@ -53,10 +53,10 @@ def select_new(
     selected: list[Lockfile] = []
     for lockfile in current:
         before = was.get((renames or {}).get(lockfile.path, lockfile.path))
-        pairs = _Pairs(lockfile, before)
-        found = [(known.change(one), one) for one in lockfile.dependencies]
-        new = [one for kind, one in found if kind is not None]
-        changes += _once(pairs.label(kind, one, known) for kind, one in found if kind is not None)
+        found = [(kind, one) for one in lockfile.dependencies if (kind := known.change(one)) is not None]
+        new = [one for _, one in found]
+        pairs = _Pairs(lockfile, before if found else None)
+        changes += _once(pairs.label(kind, one, known) for kind, one in found)
         selected.append(replace(lockfile, dependencies=tuple(new), facts=_new_facts(lockfile, before)))
     changes += _scope_changes(current, known)
     return Selection(
@@ -74,7 +74,7 @@ def _order(change: Change) -> tuple[str, int, str, str]:
 def identity(dependency: Dependency) -> _Identity:
     """What makes two entries the same package: the purl, else kind, name, version and source."""
     if dependency.purl is not None:
-        return (dependency.purl,)
+        return dependency.purl
     source = "" if dependency.source is None else f"={dependency.source}"
     version = "" if dependency.version is None else f"={dependency.version}"
     return dependency.kind, dependency.ecosystem, dependency.name, version, source
@@ -86,8 +86,8 @@ class _Known:
 
     entries: dict[_Identity, list[Dependency]] = field(default_factory=dict)
     digests: dict[_Identity, set[str]] = field(default_factory=dict)
-    bare: set[_Identity] = field(default_factory=set)
-    """Identities that stand somewhere without any digest."""
+    bare: dict[_Identity, set[str | None]] = field(default_factory=dict)
+    """The sources of those that stand somewhere without any digest."""
     names: dict[tuple[str, str], list[Dependency]] = field(default_factory=dict)
 
     @classmethod
@@ -100,7 +100,7 @@ class _Known:
                 known.names.setdefault(_name(one), []).append(one)
                 known.digests.setdefault(key, set()).update(one.integrity)
                 if not one.integrity:
-                    known.bare.add(key)
+                    known.bare.setdefault(key, set()).add(one.source)
         return known
 
     def change(self, one: Dependency) -> ChangeKind | None:
@@ -113,8 +113,7 @@ class _Known:
             relations = {compare(one.integrity, other.integrity) for other in before}
             is_conflict = Agreement.CONFLICT in relations and Agreement.SAME not in relations
             return ChangeKind.INTEGRITY if is_conflict else ChangeKind.DIGESTS
-        unverified = {other.source for other in before if not other.integrity}
-        if not one.integrity and one.source not in unverified:
+        if not one.integrity and one.source not in self.bare[key]:
             return ChangeKind.SOURCE  # no digest says that another place has the same content
         if one.facts and not _facts(one.facts) <= {fact for other in before for fact in _facts(other.facts)}:
             return ChangeKind.FACTS

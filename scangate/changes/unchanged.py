@@ -3,7 +3,6 @@
 Compared are git's object ids. Every doubt is answered by False: then all is parsed, and nothing can be missed.
 """
 
-import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +60,8 @@ def included_by(path: str, content: bytes) -> tuple[str, ...] | None:
 
 def blob_id(content: bytes, *, like: str) -> str:
     """git's id for this content, by the same hash as the id `like`."""
+    import hashlib  # not needed between two trees of git
+
     algorithm = hashlib.sha256 if len(like) == 64 else hashlib.sha1
     return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 

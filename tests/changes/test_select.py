@@ -287,7 +287,7 @@ trees = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.lists(entries, max_
 
 def content(selection: Selection) -> list[tuple[str, ...]]:
     chosen = (one for lockfile in selection.lockfiles for one in lockfile.dependencies)
-    return sorted((*identity(one), *one.integrity, one.source or "", one.scope) for one in chosen)
+    return sorted((str(identity(one)), *one.integrity, one.source or "", one.scope) for one in chosen)
 
 
 @given(trees)

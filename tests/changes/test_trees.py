@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scangate import lockfiles
+from scangate.changes import trees
 from scangate.changes import unchanged as unchanged_module
 from scangate.changes.discovery import Candidate, discover
 from scangate.changes.git import Git, GitError
@@ -17,7 +18,7 @@ from scangate.changes.objects import Objects
 from scangate.changes.trees import GitTree, Place, at_commit, index_file, lockfiles_in, of_index, renames
 from scangate.changes.unchanged import blob_id, included_by, unchanged
 from scangate.changes.worktree import WorkTree
-from scangate.errors import LockfileError, UsageError
+from scangate.errors import BaseError, LockfileError, UsageError
 from tests.changes.ci_fixtures.repos import Repository
 
 LOCK = json.dumps({"name": "x", "lockfileVersion": 3, "packages": {}})
@@ -427,6 +428,21 @@ def test_a_file_that_is_gone_counts(repository: Repository, deleted: str) -> Non
     repository.commit(dict(BASE))
     (repository.folder / deleted).unlink()
     assert not is_unchanged(repository)
+
+
+def test_an_include_that_is_not_plain_has_to_be_parsed(repository: Repository) -> None:
+    files = {"requirements.txt": "-r a.txt\n-r b.txt\n", "a.txt": "-r b.txt\n", "b.txt": "flask==1.0\n"}
+    repository.commit(files)
+    assert is_unchanged(repository)
+    repository.commit({"b.txt": "-rc.txt\n", "c.txt": ""})
+    assert not is_unchanged(repository)
+
+
+def test_more_names_than_a_repository_has_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.commit({"a": "", "b": ""})
+    monkeypatch.setattr(trees, "MAX_NAMES", 1)
+    with Reader(repository.folder) as reader, pytest.raises(BaseError, match="more than 1 files"):
+        reader.commit()
 
 
 def test_without_lockfiles_or_with_unreadable_ones_nothing_is_unchanged(repository: Repository) -> None:
