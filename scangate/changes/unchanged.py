@@ -5,7 +5,7 @@ Compared are git's object ids. Every doubt is answered by False: then all is par
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from scangate.changes.discovery import Candidate
 from scangate.changes.git import GitError
@@ -36,14 +36,17 @@ def unchanged(
     """
     if not current or [(one.path, one.format) for one in current] != [(one.path, one.format) for one in base]:
         return False
-    waiting = [(path, "", current[0].files) for path in also]
-    for one in current:
-        waiting.append((one.path, one.format, one.files))
-        waiting += ((path, "", one.files) for path in _beside(one.path))
-    try:
-        return _are_same(waiting, tree)
-    except (LockfileError, GitError):
-        return False  # parsing says what is wrong, where it counts
+    policy = [(path, "", current[0].files) for path in also]
+    return _are_same(policy, tree) and len(same_lockfiles(current, base, tree)) == len(current)
+
+
+def same_lockfiles(current: Sequence[Candidate], base: Sequence[Candidate], tree: GitTree) -> frozenset[str]:
+    """The paths of those lockfiles that are, with all that decides about them, the same in the base's `tree`.
+
+    Where some have changed, these need be parsed once only, for both sides.
+    """
+    there = {(one.path, one.format) for one in base}
+    return frozenset(one.path for one in current if (one.path, one.format) in there and _are_same(_of(one), tree))
 
 
 def included_by(path: str, content: bytes) -> tuple[str, ...] | None:
@@ -66,7 +69,21 @@ def blob_id(content: bytes, *, like: str) -> str:
     return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+def _of(one: Candidate) -> list[tuple[str, str, Files]]:
+    folder = posixpath.dirname(one.path)
+    beside = [(posixpath.join(folder, name), "", one.files) for name in DECIDING]
+    return [(one.path, one.format, one.files), *beside]
+
+
 def _are_same(waiting: list[tuple[str, str, Files]], tree: GitTree) -> bool:
+    """Whether these files, by path and format, and what they include are the same in the tree."""
+    try:
+        return _all_same(waiting, tree)
+    except (LockfileError, GitError):
+        return False  # parsing says what is wrong, where it counts
+
+
+def _all_same(waiting: list[tuple[str, str, Files]], tree: GitTree) -> bool:
     seen: set[tuple[str, str]] = set()
     while waiting:
         path, format_, files = waiting.pop()
@@ -93,11 +110,6 @@ def _is_same(path: str, files: Files, tree: GitTree) -> bool:
     if content is None or entry is None:
         return content is None and entry is None
     return blob_id(content, like=entry.object_id) == entry.object_id
-
-
-def _beside(path: str) -> Iterator[str]:
-    folder = posixpath.dirname(path)
-    return (posixpath.join(folder, name) for name in DECIDING)
 
 
 def _is_utf8(content: bytes) -> bool:

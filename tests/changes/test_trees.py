@@ -16,7 +16,7 @@ from scangate.changes.discovery import Candidate, discover
 from scangate.changes.git import Git, GitError
 from scangate.changes.objects import Objects
 from scangate.changes.trees import GitTree, Place, at_commit, index_file, lockfiles_in, of_index, renames
-from scangate.changes.unchanged import blob_id, included_by, unchanged
+from scangate.changes.unchanged import blob_id, included_by, same_lockfiles, unchanged
 from scangate.changes.worktree import WorkTree
 from scangate.errors import BaseError, LockfileError, UsageError
 from tests.changes.ci_fixtures.repos import Repository
@@ -428,6 +428,15 @@ def test_a_file_that_is_gone_counts(repository: Repository, deleted: str) -> Non
     repository.commit(dict(BASE))
     (repository.folder / deleted).unlink()
     assert not is_unchanged(repository)
+
+
+def test_of_several_lockfiles_those_that_are_the_same(repository: Repository) -> None:
+    repository.commit(dict(BASE))
+    repository.write({"py/base.in": "flask==2.0\n", "new/poetry.lock": ""})
+    with Reader(repository.folder) as reader:
+        tree = reader.commit()
+        same = same_lockfiles(candidates(repository), found(tree), tree)
+    assert same == {"package-lock.json", "poetry/poetry.lock"}
 
 
 def test_an_include_that_is_not_plain_has_to_be_parsed(repository: Repository) -> None:
