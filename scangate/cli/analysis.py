@@ -310,7 +310,7 @@ def cache(context: Context) -> "Cache":
 def _cache_dir(context: Context) -> Path:
     named = context.environ.get(CACHE_VARIABLE)
     if named:
-        return context.cwd / named
+        return (context.cwd / named).resolve()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("scangate", appauthor=False))
