@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -112,7 +111,10 @@ def test_ctrl_c_prints_what_is_known_and_exits_130(
     slow = serve({"recordings": [{"purl": "pkg:npm/follow-replica@1.15.11", "delay": 3600}]})  # type: ignore[operator]
     environ = {**os.environ, **slow.environ}
     with process("check", "--timeout", "120", cwd=project, env=environ) as running:
-        time.sleep(5)
+        assert running.stderr is not None
+        for line in running.stderr:  # the progress, as a log has it
+            if "2 done" in line:
+                break
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=30)
     assert running.returncode == 130, err

@@ -109,9 +109,9 @@ def test_on_all_addresses_with_a_key_file_and_a_public_url(scangate: Scangate, p
     with started("--replay", str(RECORDED), "--data", str(tmp_path / "data"), *options) as (_, exported):
         assert exported["SCANGATE_API_URL"] == url
         for key in (KEY, f"another-{KEY}"):
-            result = scangate("check", "--quiet", SCANGATE_API_URL=url, SCANGATE_API_KEY=key)
+            result = scangate("check", "--quiet", "--no-cache", SCANGATE_API_URL=url, SCANGATE_API_KEY=key)
             assert (result.code, result.err) == (1, "")
-        refused = scangate("check", "--quiet", SCANGATE_API_URL=url, SCANGATE_API_KEY=f"wrong-{KEY}")
+        refused = scangate("check", "--quiet", "--no-cache", SCANGATE_API_URL=url, SCANGATE_API_KEY=f"wrong-{KEY}")
         assert refused.code == 3
         assert "submit-error" in refused.out
 
