@@ -362,6 +362,17 @@ def test_a_directory_that_others_can_write_to_is_not_read(opened: Opened, mode: 
     assert "others" in opened.warnings[0]
 
 
+def test_a_broken_file_that_cannot_be_set_aside_is_said_all_the_same(opened: Opened) -> None:
+    opened().keep(entry(), REPORT)
+    opened.close()
+    _garbage(opened.directory / FILE)
+    (opened.directory / f"{FILE}{SET_ASIDE}").mkdir()
+    assert opened().report(entry()) is None
+    (warning,) = opened.warnings
+    assert "nor be set aside" in warning
+    assert "remove it" in warning
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("what", ["", FILE])
 def test_what_belongs_to_another_user_is_not_read(opened: Opened, what: str) -> None:

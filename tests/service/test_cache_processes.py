@@ -68,7 +68,7 @@ class Reading:
 
     def __init__(self, directory: Path) -> None:
         self.warnings: list[str] = []
-        self.cache = Cache(directory, workspace=None, clock=lambda: 1_800_000_000.0, warn=self.warnings.append)
+        self.cache = Cache(directory, workspace=None, clock=time.time, warn=self.warnings.append)
 
     def __enter__(self) -> "Reading":
         return self
@@ -135,7 +135,7 @@ def test_a_process_killed_while_it_writes_leaves_whole_reports(tmp_path: Path, a
     with Reading(tmp_path) as now:
         assert [now.cache.report(entry(number)) == report(number) for number in range(done + 1)] == [True] * (done + 1)
         assert now.cache.report(entry(done + 1)) in (None, report(done + 1))
-        assert now.cache.task(entry(-1)) is None  # a week and more ago, by this clock
+        assert now.cache.task(entry(-1)) == 41
         now.cache.keep(entry(9999), report(1))
         assert now.cache.report(entry(9999)) == report(1)
         assert now.warnings == []
@@ -169,6 +169,7 @@ def test_a_full_disk_is_said_once_and_what_was_kept_stays(tmp_path: Path) -> Non
         cache.keep(entry(3), report(3))
         cache.remember(entry(4), 4)
         assert cache.report(entry(1)) is None
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     """
     said = finish(start(tmp_path, program)).splitlines()
     assert len(said) == 1
@@ -183,6 +184,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         cache.remember(entry(1), 1)
         cache.keep(entry(1), report(1))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     """
     assert len(finish(start(tmp_path, program)).splitlines()) == 1
     with Reading(tmp_path) as now:
