@@ -50,7 +50,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`tree` is copied to /app (owned by the package's user, writable); `read_only` host paths are bound besides.
+    """`tree` is copied to /app (owned by the package's user, writable); `read_only` host paths are bound besides,
+    by sandbox path, nowhere below a writable folder (layout.WRITABLE; layout.py names the places and the user).
 
     `baits`: environment variables with planted values that every program gets (and files that hold them are laid out
     by the sandbox).

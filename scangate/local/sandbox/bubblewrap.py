@@ -1,9 +1,9 @@
 """The sandbox of Linux machines: bubblewrap isolates, strace sees."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Event
 
-from scangate.local.sandbox import doctor, driver
+from scangate.local.sandbox import doctor, driver, layout
 from scangate.local.sandbox.base import Job, PhaseTrace, SandboxFailed, SandboxUnavailable
 
 
@@ -36,5 +36,8 @@ def _check(job: Job) -> None:
             if not program.argv or "=" in program.argv[0] or program.argv[0].startswith("-"):
                 raise ValueError(f"not a program: {program.argv[:1]!r}")
     for inside, outside in job.read_only.items():
+        if any(PurePosixPath(inside).is_relative_to(path) for path in layout.WRITABLE):
+            # There the package could have put a link in its place.
+            raise ValueError(f"bound below a folder that the package writes to: {inside!r}")
         if not inside.startswith("/") or not outside.exists():
             raise SandboxFailed(f"{outside} cannot be bound to {inside}.", "Check that it exists.")

@@ -228,9 +228,9 @@ class Tree:
                 self._processes[self.init].ours = True
 
     def _executed_file(self, call: Call, process: _Process) -> None:
-        for operand in trace.operands(call.arguments):
-            self.package.touch(_absolute(operand, process.directory), READ)
-            break
+        operand = next(trace.operands(call.arguments))  # arrays() has seen it
+        if (path := _absolute(operand, process.directory)) is not None:
+            self.package.touch(path, READ)
         self.package.check_bounds()
 
     def _moved(self, call: Call, process: _Process) -> None:
@@ -266,12 +266,15 @@ def _opened(call: Call, directory: _Directory, seen: Seen) -> None:
     operand = next(trace.operands(call.arguments), None)
     flags = _FLAGS.search(call.arguments[_end_of_path(call.arguments) :])
     how = _how(flags[1] if flags else "")
-    result = None if call.failed else trace.descriptor_path(call.result)
-    if operand is None and result is None and not call.failed:
-        raise TraceError(f"an open of an unknown path: {call.arguments[:200]!r}")
     asked = None if operand is None else _absolute(operand, directory)
     if asked is not None:
         seen.touch(asked, how)
+    if call.failed:
+        return
+    if "<" not in call.result:
+        # Not even the tracer may look: an executable that nobody may read makes its process so.
+        raise TraceError(f"an open of an unknown path: {call.arguments[:200]!r}")
+    result = trace.descriptor_path(call.result)
     if result is not None and result != asked:
         seen.touch(posixpath.normpath(result), how)  # where links led to
 
@@ -296,7 +299,8 @@ _ONE_PATH: dict[frozenset[str], int] = {_LOOKS: READ, _WRITES: WRITE, _DELETES: 
 
 def _named(call: Call, directory: _Directory, seen: Seen) -> None:
     name = call.name
-    paths = [_absolute(operand, directory) for operand in trace.operands(call.arguments) if operand.path]
+    operands = [operand for operand in trace.operands(call.arguments) if operand.path]
+    paths = [path for operand in operands if (path := _absolute(operand, directory)) is not None]
     if name in _SYMLINKS:
         hows = [0, WRITE]  # the first operand is a text
     elif name in _RENAMES:
@@ -321,7 +325,8 @@ def _talked(call: Call, directory: _Directory, seen: Seen) -> None:
         if address:
             seen.reached.add((address, port))
         elif port == 0:
-            seen.touch(posixpath.normpath(posixpath.join(directory.path, other)), READ)
+            how = WRITE if call.name == "bind" else READ
+            seen.touch(posixpath.normpath(posixpath.join(directory.path, other)), how)
         elif to_dns:
             payloads.append(trace.raw_bytes(other))
     for payload in payloads:
@@ -348,9 +353,12 @@ def _plain(address: str) -> str:
     return mapped if mapped != address.lower() and "." in mapped else address
 
 
-def _absolute(operand: trace.Operand, directory: _Directory) -> str:
+def _absolute(operand: trace.Operand, directory: _Directory) -> str | None:
+    """None: relative to a descriptor whose path is not known."""
     if operand.at_cwd and operand.directory is not None:
         directory.path = operand.directory
-    base = directory.path if operand.at_cwd else operand.directory or "/"
-    path = posixpath.normpath(posixpath.join(base, operand.path))
+    base = directory.path if operand.at_cwd else operand.directory
+    if base is None and not operand.path.startswith("/"):
+        return None
+    path = posixpath.normpath(posixpath.join(base or "/", operand.path))
     return path[1:] if path.startswith("//") else path

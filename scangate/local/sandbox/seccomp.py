@@ -22,7 +22,7 @@ _LAST_KNOWN = 450
 _NAMESPACE_FLAGS = 0x7E020000
 _CLONE_UNTRACED = 0x00800000
 """The child would escape `strace -f`."""
-_PR_SET_SECCOMP = 22
+_PR_SET_DUMPABLE, _PR_SET_SECCOMP = 4, 22
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 _SOCK_TYPE_MASK, _SOCK_RAW, _SOCK_PACKET = 0xF, 3, 10
 _TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
@@ -119,6 +119,7 @@ def _argument(index: int) -> bytes:
 
 
 _REFUSE = _ERRNO | _EPERM
+_PRETEND = _ERRNO  # error 0 is success
 _SOCKETS = [
     _argument(0),
     _op(_JUMP_EQUAL, _AF_UNIX, 6, 0),
@@ -143,7 +144,16 @@ _BODIES = {
         *[_op(_JUMP_ANY_BIT, _NAMESPACE_FLAGS | _CLONE_UNTRACED, 0, 1), _op(_RETURN, _REFUSE), _op(_RETURN, _ALLOW)],
     ],
     # A filter of the package's own could answer calls before the tracer sees them (SECCOMP_RET_USER_NOTIF).
-    "prctl": [_argument(0), *_returns(_JUMP_EQUAL, _PR_SET_SECCOMP, _REFUSE), _op(_RETURN, _ALLOW)],
+    # The descriptors of a process that is not dumpable have no names for the tracer; keepers of keys make
+    # themselves so, and are told that they are.
+    "prctl": [
+        _argument(0),
+        *_returns(_JUMP_EQUAL, _PR_SET_SECCOMP, _REFUSE),
+        _op(_JUMP_EQUAL, _PR_SET_DUMPABLE, 0, 3),
+        _argument(1),
+        *_returns(_JUMP_EQUAL, 0, _PRETEND),
+        _op(_RETURN, _ALLOW),
+    ],
     "ioctl": [
         _argument(1),
         *[part for request in _TERMINAL_INJECTION for part in _returns(_JUMP_EQUAL, request, _REFUSE)],

@@ -93,7 +93,6 @@ class Sink:
         self._selector = selectors.DefaultSelector()
         self._tcp: set[int] = set()
         self._open: dict[socket.socket, _Connection] = {}
-        self._stopping = False
         for port in tcp:
             self._listen(port)
         for port in udp:
@@ -123,16 +122,8 @@ class Sink:
                 if port not in self._tcp and len(self._tcp) < MOST_LISTENERS:
                     self._listen(port)
 
-    def close(self) -> None:
-        self._stopping = True
-        if self._thread.ident is not None:
-            self._thread.join()
-        for key in list(self._selector.get_map().values()):
-            _socket_of(key).close()
-        self._selector.close()
-
     def _run(self) -> None:
-        while not self._stopping:
+        while True:
             # Waiting is done without the lock: whoever holds it changes the selector.
             self._selector.select(0.05)
             with self._lock:

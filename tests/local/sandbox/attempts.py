@@ -136,6 +136,7 @@ def main() -> None:
         "memfd_secret": system_call("memfd_secret", 0),
         "seccomp filter": system_call("seccomp", 1, 8, bytes(16)),
         "prctl seccomp": system_call("prctl", 22, 2, bytes(16)),
+        "prctl dumpable": (system_call("prctl", 4, 0), libc.prctl(3)),
         "personality": system_call("personality", 0x0040000),
         "sethostname": system_call("sethostname", b"x", 1),
         "a newer call": system_call("fchmodat2", 0, b"/tmp", 0o777, 0),

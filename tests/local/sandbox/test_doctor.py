@@ -133,5 +133,7 @@ def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatc
 def test_orders_that_cannot_be_given(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a program"):
         jobs.run(jobs.plan(jobs.program("A=B", "x")))
+    with pytest.raises(ValueError, match="below a folder that the package writes to"):
+        jobs.run(jobs.plan(jobs.program("/usr/bin/true")), read_only={"/app/x": tmp_path})
     with pytest.raises(SandboxFailed, match="cannot be bound"):
         jobs.run(jobs.plan(jobs.program("/usr/bin/true")), read_only={"/opt/x": tmp_path / "none"})

@@ -99,6 +99,11 @@ def test_no_privileges_are_left(outcomes: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def test_the_tracer_keeps_its_view(outcomes: dict[str, Any]) -> None:
+    pretended, dumpable = outcomes["prctl dumpable"]
+    assert (pretended, dumpable) == ("done", 1)
+
+
 def test_what_is_the_packages_is_writable(outcomes: dict[str, Any]) -> None:
     assert outcomes["home"] == ["done: None"] * 4
 

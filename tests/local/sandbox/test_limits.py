@@ -116,6 +116,15 @@ def test_a_flooded_trace_is_no_analysis() -> None:
         )
 
 
+def test_a_process_that_the_tracer_cannot_see_into_is_no_analysis() -> None:
+    """An executable without the right to read it: the kernel keeps its process's descriptors even from the tracer."""
+    with pytest.raises(SandboxFailed, match="unknown path"):
+        jobs.run_python(
+            "import os, shutil\nshutil.copy('/usr/bin/cat', 'cat')\nos.chmod('cat', 0o111)\n"
+            "os.chdir(os.environ['HOME'])\nos.symlink('.ssh/id_rsa', 'x')\nos.execv('/app/cat', ['cat', 'x'])"
+        )
+
+
 def test_a_full_sink_is_no_analysis() -> None:
     with pytest.raises(SandboxFailed, match="sink"):
         jobs.run_python(

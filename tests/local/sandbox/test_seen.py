@@ -199,6 +199,57 @@ def test_connections_end_in_the_sink_with_their_names() -> None:
         assert body in sent
 
 
+ODD_CLIENTS = r"""
+import select, socket, struct, time
+def closed(made):
+    try:
+        return made.recv(100) == b""
+    except ConnectionResetError:
+        return True
+# its own loopback is no way to the sink
+with socket.create_connection(("127.0.0.1", 80), timeout=5) as made:
+    assert closed(made)
+# a name asked for over TCP, in two pieces, and something that is no question
+message = b"\x12\x34\x01\0\0\1\0\0\0\0\0\0\3tcp\7example\0\0\1\0\1"
+with socket.create_connection(("203.0.113.53", 53), timeout=5) as made:
+    made.sendall(struct.pack("!H", len(message)) + message[:10])
+    time.sleep(0.2)
+    made.sendall(message[10:])
+    (size,) = struct.unpack("!H", made.recv(2))
+    assert made.recv(size)[:2] == b"\x12\x34"
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+    made.sendto(b"stolen by way of port 53", ("203.0.113.53", 53))
+# a client that waits for leave to send
+with socket.create_connection(("203.0.113.80", 8080), timeout=5) as made:
+    made.sendall(b"PUT /x HTTP/1.1\r\nHost: put.example\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+    assert b"100" in made.recv(100)
+    made.sendall(b"the-body!")
+    assert b"404" in made.recv(100)
+# one that resets, one that says nothing, and many at once
+with socket.create_connection(("203.0.113.81", 80), timeout=5) as made:
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+silent = socket.create_connection(("203.0.113.82", 80), timeout=20)
+kept = [socket.create_connection(("203.0.113.83", 80), timeout=5) for _ in range(300)]
+assert any(closed(made) for made in kept[-40:])
+assert closed(silent)
+for made in kept:
+    made.close()
+# a port that the package has taken itself
+server = socket.create_server(("0.0.0.0", 4999))
+with socket.create_connection(("203.0.113.84", 4999), timeout=5):
+    time.sleep(0.3)
+"""
+
+
+def test_odd_clients_do_not_stop_the_sink() -> None:
+    trace = jobs.run_python(ODD_CLIENTS)
+    assert trace.status == "completed", trace.stderr
+    assert LookedUp(name="tcp.example", record_type="A") in trace.looked_up
+    assert b"stolen by way of port 53" in trace.sent
+    assert any(body.endswith(b"the-body!") for body in trace.sent)
+    assert {item.names for item in trace.reached if item.address == "203.0.113.80"} == {("put.example",)}
+
+
 FIRST = r"""
 import os, time
 open("/app/left", "w").close()
