@@ -47,7 +47,8 @@ def seconds(argv: tuple[str, ...], tools: dict[str, str], shim: Path) -> float:
 
 def main() -> int:
     if problems := doctor.problems():
-        raise SystemExit("\n".join(f"{problem.what}: {problem.mend}" for problem in problems))
+        print("sandbox: not measured here: " + "; ".join(problem.what for problem in problems))
+        return 0
     tools = doctor.tools()
     # Where the sandbox's user finds what is bound read-only.
     untraced_tools = tools | {"strace": f"{launch.STAGE}/ro/{len(launch.interpreter())}"}

@@ -55,7 +55,6 @@ class DynamicEngine:
         self._fetcher = fetcher
         self._hints = hints
         self._workspace = workspace
-        self._workspace = workspace
         self._clock = clock
         self._baits = baits
 
