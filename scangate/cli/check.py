@@ -52,14 +52,17 @@ def run(args: argparse.Namespace, context: Context) -> int:
 def _dry_run(requests: Sequence[AnalysisRequest], chosen: analysis.Plan, service: str, context: Context) -> int:
     from scangate.output import escape
 
-    for request in requests:
+    # As the scheduler has it: the first packages, in the order of the requests.
+    packages = list(dict.fromkeys(request.purl for request in requests))
+    sent = frozenset(packages[: chosen.max_packages])
+    going = [request for request in requests if request.purl in sent]
+    for request in going:
         archive = "" if request.archive is None else f" (uploads {escape.terminal(request.archive.filename)})"
         context.stdout.write(f"{request.purl} {request.engine}{archive}\n")
     context.stdout.flush()
-    packages = len({request.purl for request in requests})
-    limit = "" if chosen.max_packages is None else f" (--max-packages: {min(packages, chosen.max_packages)} of them)"
+    left = f" ({len(packages) - len(sent)} more are over --max-packages)" if len(sent) < len(packages) else ""
     context.say(
-        f"scangate: would send {len(requests)} requests for {packages} packages{limit} "
+        f"scangate: would send {len(going)} requests for {len(sent)} packages{left} "
         f"to {escape.terminal(service)}; nothing was sent."
     )
     return ExitCode.PASS

@@ -221,6 +221,9 @@ def test_dry_run_prints_what_would_be_sent_and_sends_nothing(scangate: Scangate,
     ]
     assert replay.service.url in result.err
     assert tasks(scangate, replay) == []
+    limited = scangate("check", "--dry-run", "--max-packages", "1", **replay.environ)
+    assert limited.out.splitlines() == ["pkg:npm/axios-replica@1.14.1 dynamic-analysis"]
+    assert "2 more are over --max-packages" in limited.err
 
 
 def test_max_packages_refuses_to_spend_more(scangate: Scangate, project: Path, replay: Replay) -> None:
