@@ -1,10 +1,8 @@
 """The sandbox's own cost: one trivial job from end to end, and a traced job against the same sandbox without strace.
 
-Prints medians; the ratio is of runs that alternate, so that a busy machine does not
-favour one of them.
+Prints the fastest of runs that alternate: what a busy machine adds is not the sandbox's.
 """
 
-import statistics
 import sys
 import tempfile
 import time
@@ -52,17 +50,18 @@ def main() -> int:
     tools = doctor.tools()
     # Where the sandbox's user finds what is bound read-only.
     untraced_tools = tools | {"strace": f"{launch.STAGE}/ro/{len(launch.interpreter())}"}
-    worst = 0.0
+    total = [0.0, 0.0]
     with tempfile.TemporaryDirectory() as folder:
         shim = Path(folder, "strace")
         shim.write_text(_UNTRACED)
         shim.chmod(0o755)
         for name, argv in WORK.items():
             pairs = [(seconds(argv, tools, shim), seconds(argv, untraced_tools, shim)) for _ in range(RUNS)]
-            traced, untraced = (statistics.median(column) for column in zip(*pairs, strict=True))
-            worst = max(worst, traced / untraced)
+            traced, untraced = (min(column) for column in zip(*pairs, strict=True))
+            total = [total[0] + traced, total[1] + untraced]
             print(f"{name}: {traced:.2f} s traced, {untraced:.2f} s untraced, ratio {traced / untraced:.2f}")
-    return int(worst > MOST)
+    print(f"all: ratio {total[0] / total[1]:.2f}, at most {MOST}")
+    return int(total[0] / total[1] > MOST)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One program of the package under the tracer: starts it, watches its limits, reads its trace to the end."""
 
 import contextlib
+import fcntl
 import ipaddress
 import os
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from typing import IO
 
 from scangate.local.sandbox import launch, seccomp, stage, usage
@@ -22,6 +24,9 @@ _WATCH_SECONDS = 0.1
 _DAEMON_SECONDS = 2.0
 """So long may what a program has left behind go on, and is still recorded."""
 _END_SECONDS = 20.0
+_PIPE = 512 * 1024
+_BATCH_SECONDS = 0.005
+"""Lines are read many at once: to be woken up for each of them would slow the package down."""
 _LONGEST_LINE = 8 * 1024**2
 _RESERVE = 256 * 1024**2
 """Of the machine's memory: below it the job ends."""
@@ -56,24 +61,32 @@ class Log:
 
     def read(self) -> None:
         try:
-            with open(self.path, "rb") as stream:
+            with FileIO(self.path) as stream:
                 self._lines(stream)
         except (TraceError, OSError, UnicodeDecodeError, KeyError, ValueError) as error:
             self.failure = error
         finally:
             self.ended.set()
 
-    def _lines(self, stream: IO[bytes]) -> None:
-        reader, size = Reader(), 0
-        while line := stream.readline(_LONGEST_LINE):
-            size += len(line)
+    def _lines(self, stream: FileIO) -> None:
+        with contextlib.suppress(PermissionError):  # a user's pipes have a common limit
+            fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE)
+        reader, size, rest = Reader(), 0, b""
+        while part := stream.read(_PIPE):
+            size += len(part)
             if size > self.most:
                 raise TraceError(f"the trace is larger than {self.most} bytes")
-            if not line.endswith(b"\n"):
-                raise TraceError("the trace breaks off in the middle of a line")
-            event = reader.read(line[:-1].decode("ascii"))
-            if event is not None:
-                self.tree.add(event)
+            *lines, rest = (rest + part).split(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                raise TraceError(f"a line of the trace is longer than {_LONGEST_LINE} bytes")
+            for line in lines:
+                event = reader.read(line.decode("ascii"))
+                if event is not None:
+                    self.tree.add(event)
+            if len(part) < _PIPE // 2:
+                time.sleep(_BATCH_SECONDS)
+        if rest:
+            raise TraceError("the trace breaks off in the middle of a line")
         self.tree.close()
 
 

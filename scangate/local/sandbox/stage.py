@@ -40,7 +40,7 @@ def lay_out(order: wire.Order) -> dict[str, str]:
         (at / "etc" / name).write_text(text)
     for name, text in layout.bait_files(job.baits).items():
         file = tree / "home" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _private_folders(file.parent, tree / "home")
         file.write_text(text, errors="surrogateescape")
         file.chmod(0o600)
     if order.user is not None:
@@ -49,6 +49,12 @@ def lay_out(order: wire.Order) -> dict[str, str]:
     # Under a name that every user can reach, whatever the rights of the workspace's parents are.
     kernel.mount(str(at), launch.STAGE, "", kernel.BIND | kernel.RECURSIVE)
     return sources
+
+
+def _private_folders(folder: Path, home: Path) -> None:
+    if folder != home:
+        _private_folders(folder.parent, home)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _bound(outside: Path, point: Path) -> str:
