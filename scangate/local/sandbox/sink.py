@@ -32,6 +32,7 @@ MOST_OF_ALL = 8 * 1024 * 1024
 _MOST_RECORDS = 20_000
 _MOST_NAMES = 1000
 _SECONDS_OPEN = 5.0
+_SECONDS_DRAINING = 10.0
 _READ = 65536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _IPV6_PKTINFO_SPACE = 20
@@ -107,9 +108,16 @@ class Sink:
         return self._thread.is_alive()
 
     def take(self) -> Records:
-        """The records so far; new ones from here on. Connections that are open end here."""
+        """The records so far; new ones from here on. Connections that are open end here.
+
+        For when the phase's processes are gone: what they sent is in the kernel, finite, and read to its end.
+        """
         with self._lock:
-            self._poll(0)  # what has arrived already
+            until = time.monotonic() + _SECONDS_DRAINING
+            while self._poll(0):
+                if time.monotonic() > until:
+                    self._records.overflow = True
+                    break
             for connection in list(self._open):
                 self._finish(connection)
             records, self._records = self._records, Records()
@@ -132,12 +140,15 @@ class Sink:
                 for connection in [item for item, state in self._open.items() if state.until < now]:
                     self._finish(connection)
 
-    def _poll(self, timeout: float) -> None:
-        for key, _ in self._selector.select(timeout):
+    def _poll(self, timeout: float) -> bool:
+        """Serve whatever is ready; whether anything was."""
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
             handler: Callable[[socket.socket], None] = key.data
             # The package decides how its connections end; that must not end the sink.
             with contextlib.suppress(OSError):
                 handler(_socket_of(key))
+        return bool(ready)
 
     def _listen(self, port: int) -> None:
         self._tcp.add(port)
