@@ -7,9 +7,12 @@ from functools import cached_property
 
 from scangate.models import Ecosystem, Kind
 
+FILES_HOST = "files.pythonhosted.org"
+"""Where PyPI serves its archives from."""
+
 PUBLIC_HOSTS: Mapping[Ecosystem, frozenset[str]] = {
     Ecosystem.NPM: frozenset({"registry.npmjs.org", "registry.yarnpkg.com", "registry.npmjs.com"}),
-    Ecosystem.PYPI: frozenset({"pypi.org", "files.pythonhosted.org", "pypi.python.org"}),
+    Ecosystem.PYPI: frozenset({"pypi.org", FILES_HOST, "pypi.python.org"}),
     Ecosystem.VSCODE_EXTENSION: frozenset({"marketplace.visualstudio.com"}),
 }
 """Hosts that serve the public registry. The yarn registry is an alias of npm's."""

@@ -14,6 +14,7 @@ from scangate.errors import LockfileError
 from scangate.lockfiles import poetry
 from scangate.models import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
 from scangate.registries import DEFAULT_URL, NO_REGISTRIES, PrivateRegistry, Registries
+from scangate.urls import host_of
 
 ASSETS = Path(__file__).parent.parent / "assets" / "poetry"
 REAL = sorted(folder.name for folder in ASSETS.iterdir() if folder.is_dir())
@@ -131,7 +132,7 @@ class TestSources:
     def test_a_public_index_as_a_named_source_is_the_public_registry(self) -> None:
         for name in (name for name in REAL if name.endswith("index-as-source")):
             (six,) = read_real(name)
-            assert (six.kind, six.registry) == (Kind.REGISTRY, "pypi.org")
+            assert (six.kind, six.registry) == (Kind.REGISTRY, host_of(DEFAULT_URL[Ecosystem.PYPI]))
 
     def test_a_source_that_pyproject_does_not_name_is_a_url_like_any_other(self, tmp_path: Path) -> None:
         (one,) = read(tmp_path, lock(source='type = "legacy"\nurl = "https://evil.example/simple"'))
