@@ -225,6 +225,13 @@ class Shortfall:
     task_id: int | None = None
 
 
+MAX_ARCHIVE_BYTES = 256 * 1024 * 1024
+"""Larger archives are neither read nor uploaded."""
+
+MAX_REPORT_BYTES = 64 * 1024 * 1024
+"""Larger reports are refused, wherever they come from."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """An archive to upload: its file name and its bytes."""

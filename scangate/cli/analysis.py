@@ -125,8 +125,18 @@ def plan(args: argparse.Namespace, policy: Policy) -> Plan:
     )
 
 
-def service_name(context: Context, chosen: Plan) -> str:
-    """The service's address, for people. Raises UsageError."""
+def run_of(context: Context, policy: Policy, chosen: Plan, elapsed: Callable[[], float]) -> Run:
+    """The pipeline's view of this run. Raises UsageError where the service's address is none."""
+    return Run(
+        policy=policy,
+        engines=chosen.engines,
+        now=context.now(),
+        elapsed=elapsed,
+        analyser_name=_service_name(context, chosen),
+    )
+
+
+def _service_name(context: Context, chosen: Plan) -> str:
     from scangate.service.settings import ServiceSettings
 
     if chosen.local:

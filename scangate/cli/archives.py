@@ -10,9 +10,8 @@ from pathlib import Path
 
 from scangate import purls
 from scangate.errors import PurlError, UsageError
-from scangate.models import Archive
+from scangate.models import MAX_ARCHIVE_BYTES, Archive
 
-MAX_ARCHIVE_BYTES = 256 * 1024 * 1024
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_MEMBERS = 20_000
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024

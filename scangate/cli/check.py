@@ -26,13 +26,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     policy = project.load_policy(args.policy, context)
     chosen = analysis.plan(args, policy)
     lockfiles = project.read_lockfiles(args, policy, context)
-    setup = pipeline.Run(
-        policy=policy,
-        engines=chosen.engines,
-        now=context.now(),
-        elapsed=elapsed,
-        analyser_name=analysis.service_name(context, chosen),
-    )
+    setup = analysis.run_of(context, policy, chosen, elapsed)
     subjects = pipeline.group(lockfiles)
     # To another machine only where the policy says so: an archive of the project may be anything.
     archives = uploads.find(subjects, context.cwd) if chosen.local or policy.upload_files else pipeline.NO_UPLOADS

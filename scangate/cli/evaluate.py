@@ -7,9 +7,7 @@ from pathlib import Path
 from scangate.cli import formats, project
 from scangate.cli.context import Context
 from scangate.errors import ReportError, UsageError
-from scangate.models import AnalysisRequest, Report
-
-MAX_REPORT_BYTES = 64 * 1024 * 1024
+from scangate.models import MAX_REPORT_BYTES, AnalysisRequest, Report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

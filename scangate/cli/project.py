@@ -8,10 +8,10 @@ from pathlib import Path
 from scangate.cli.context import Context
 from scangate.errors import PolicyError
 from scangate.models import Lockfile
+from scangate.policy.document import MAX_BYTES
 from scangate.policy.model import Policy
 
 POLICY_FILES = ("scangate.yml", ".github/scangate.yml")
-MAX_POLICY_BYTES = 1024 * 1024  # as the loader has it
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -
         lockfile_as=args.lockfile_as,
     )
     asked_for = {os.path.abspath(context.cwd / path) for path in args.paths}  # noqa: PTH100 - as discovery has it
-    named = frozenset(one.path for one in candidates if os.path.abspath(context.cwd / one.path) in asked_for)  # noqa: PTH100
+    named = frozenset(one.path for one in candidates if os.path.abspath(context.cwd / one.path) in asked_for)  # noqa: PTH100 - as above
     found = confusion.tie_private_names(lockfiles.read_all(candidates, policy.registries, named=named))
     return undeclared.flag_registries(found, policy.registries)
 
@@ -97,7 +97,7 @@ def _read_policy(path: Path, shown: str) -> bytes:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise PolicyError(f"{shown}: it is not an ordinary file.", "Name a file with --policy.")
-            return file.read(MAX_POLICY_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as exc:
         reason = exc.strerror or type(exc).__name__
         raise PolicyError(

@@ -33,13 +33,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     request = _request(args, context)
     _check_taken(request.purl, chosen.engines)
     requests = [AnalysisRequest(purl=request.purl, engine=engine, archive=request.archive) for engine in chosen.engines]
-    setup = pipeline.Run(
-        policy=policy,
-        engines=chosen.engines,
-        now=context.now(),
-        elapsed=elapsed,
-        analyser_name=analysis.service_name(context, chosen),
-    )
+    setup = analysis.run_of(context, policy, chosen, elapsed)
 
     def judged(answers: "dict[AnalysisRequest, Answer]") -> int:
         results = tuple(pipeline.observe(setup, each, answers.get(each)) for each in requests)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from scangate.models import (
     Action,
     Analysed,
-    DecidedShortfall,
     Dependency,
     Finding,
     LockfileVerdict,
     Mode,
-    OutcomeAction,
     Status,
     SubjectVerdict,
     Verdict,
@@ -78,15 +76,6 @@ def way_in(dependencies: Iterable[Dependency]) -> str:
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:
     """Counting ones first, then by action and severity."""
     return sorted(findings, key=lambda f: (f.allowed is not None, _ACTIONS.index(f.action), f.rule))
-
-
-def shortfall_counts(verdict: Verdict, action: OutcomeAction) -> Counter[str]:
-    return Counter(str(s.shortfall.code) for s in all_shortfalls(verdict) if s.action is action)
-
-
-def all_shortfalls(verdict: Verdict) -> Iterator[DecidedShortfall]:
-    for item in items(verdict):
-        yield from item.shortfalls
 
 
 def headline(verdict: Verdict) -> str:

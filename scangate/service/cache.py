@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scangate.errors import StateError
-from scangate.models import AnalysisRequest, Report
+from scangate.models import MAX_REPORT_BYTES, AnalysisRequest, Report
 
 T = TypeVar("T")
 
@@ -30,8 +30,6 @@ SET_ASIDE = ".set-aside"
 
 MAX_BYTES = 1024**3
 """Above this size of the file, the reports fetched longest ago go."""
-MAX_REPORT_BYTES = 64 * 1024**2
-"""Of one report, as the client downloads it: what is larger when unpacked did not come from there."""
 MAX_TASK_AGE = 7 * 86400.0
 """Seconds. A task that nobody asked for in a week is submitted anew."""
 BUSY_SECONDS = 5.0
@@ -360,6 +358,7 @@ def _digest(key: bytes, packed: object, task_id: object) -> bytes:
 def _unpacked(packed: bytes) -> bytes:
     unpacker = zlib.decompressobj()
     try:
+        # What is larger when unpacked was not put there by us: the client downloads no such report.
         payload = unpacker.decompress(packed, MAX_REPORT_BYTES + 1)
     except zlib.error:
         payload = b""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from scangate.errors import PurlError
-from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Archive
+from scangate.models import ENGINE_ECOSYSTEMS, MAX_ARCHIVE_BYTES, MAX_REPORT_BYTES, AnalysisRequest, Archive
 from scangate.purls import parse
 from scangate.service.addresses import (
     AddressRule,
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from scangate.service.wire import Resolver
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
-MAX_REPORT_BYTES = 64 * 1024 * 1024
-MAX_ARCHIVE_BYTES = 256 * 1024 * 1024
 
 _TRANSIENT = frozenset({408, 502, 503, 504})
 _REPORT_GONE = frozenset({400, 401, 403, 404, 410})

@@ -42,10 +42,9 @@ from pathlib import Path
 from scangate import purls
 from scangate.errors import PurlError, ReportError, UsageError
 from scangate.local.engines.base import COMPLETED
-from scangate.models import Ecosystem, Engine
+from scangate.models import MAX_REPORT_BYTES, Ecosystem, Engine
 
 SCRIPT_NAME = "replay.json"
-MAX_REPORT_BYTES = 64 * 1024 * 1024
 MAX_DELAY_SECONDS = 24 * 3600.0
 
 Key = tuple[Engine, str]
