@@ -405,6 +405,10 @@ class Subject:
     purl: str | None
     dependencies: tuple[Dependency, ...]
     results: tuple[Analysed | Shortfall, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """What happened to its entries since the base; empty where there is no base, or nothing happened."""
+    earlier: tuple[Analysed, ...] = ()
+    """What the versions that it replaces showed, as far as the cache has it."""
 
 
 # ----------------------------------------------------------------------------------------------- verdict
@@ -438,21 +442,53 @@ class Mode(StrEnum):
     OBSERVE = "observe"
 
 
+class Decider(StrEnum):
+    """Which part of a policy set an action."""
+
+    DEFAULT = "default"
+    """The built-in policy's rule or severity."""
+    POLICY = "policy"
+    """A rule, a severity or an outcome of a policy file."""
+    OVERRIDE = "override"
+    """A cap for packages of some scope, relation, ecosystem or lockfile."""
+    PROFILE = "profile"
+    """What holds in a commit hook alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """Who set an action: the part of the policy, and its place, "scangate.yml:12" ("default" for what is built in)."""
+
+    decider: Decider = Decider.DEFAULT
+    where: str = "default"
+
+    def __str__(self) -> str:
+        match self.decider:
+            case Decider.DEFAULT | Decider.POLICY:
+                return self.where
+            case _:
+                return f"{self.decider} {self.where}"
+
+
+BUILT_IN = DecidedBy()
+"""The built-in policy decided."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """The `allow` entry that silences a finding."""
+    """The `allow` entry that silences a finding. `where` is its place, "scangate.yml:12"."""
 
     reason: str
     expires: date
     where: str
-    """ "scangate.yml:12" """
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One rule's match on one package (or lockfile), with everything that it matched.
 
-    `decided_by` is "default", or the place in the policy file ("scangate.yml:12") that set the action.
+    `decided_by` set the action. `where` is the place of the rule itself, "scangate.yml:12" or "default".
     `allowed`: an allow entry silences it; it is reported and does not count.
     """
 
@@ -460,10 +496,12 @@ class Finding:
     title: str
     severity: Severity
     action: Action
-    decided_by: str
+    decided_by: DecidedBy
     evidence: tuple[Observation, ...]
+    where: str = "default"
     description: str = ""
     advice: str = ""
+    references: tuple[str, ...] = ()
     engine: Engine | None = None
     allowed: Allowed | None = None
 
@@ -472,7 +510,7 @@ class Finding:
 class DecidedShortfall:
     shortfall: Shortfall
     action: OutcomeAction
-    decided_by: str
+    decided_by: DecidedBy
 
 
 class Status(StrEnum):
@@ -510,6 +548,17 @@ class PolicyNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What the lockfiles were compared with: a commit (full id), or nothing (None), and why that: one sentence.
+
+    `why` may hold text from outside.
+    """
+
+    commit: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The whole answer; all that a renderer sees. Sorted: same input, same bytes.
 
@@ -526,3 +575,7 @@ class Verdict:
     analyser: str = ""
     """The API's origin, "saved reports" …"""
     elapsed_seconds: float = 0.0
+    compared: Compared | None = None
+    """None where no lockfile was read (`scan`, `evaluate`)."""
+    scope_changes: tuple[Change, ...] = ()
+    """Packages that are not new and have another use now (dev, prod)."""

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from scangate.models import (
     Action,
     Analysed,
+    Change,
+    ChangeKind,
     Dependency,
     Finding,
     LockfileVerdict,
@@ -71,6 +74,32 @@ def way_in(dependencies: Iterable[Dependency]) -> str:
     """How a package came in: its shortest known path, "axios@1.14.1 → plain-crypto-js@4.2.1"."""
     known = sorted((d.path for d in dependencies if d.path), key=lambda path: (len(path), path))
     return " → ".join(known[0]) if known else ""
+
+
+def change(changes: Iterable[Change]) -> str:
+    """What happened to a package since the base, each thing once: "upgraded from 1.14.0, added"."""
+    return ", ".join(dict.fromkeys(_change(each) for each in changes))
+
+
+def _change(change: Change) -> str:
+    before = change.before
+    match change.kind:
+        case ChangeKind.ADDED:
+            return "added"
+        case ChangeKind.UPGRADED | ChangeKind.DOWNGRADED | ChangeKind.CHANGED:
+            return f"{change.kind} from {before.version}" if before and before.version else str(change.kind)
+        case ChangeKind.INTEGRITY:
+            return "other content under the same version"
+        case ChangeKind.DIGESTS:
+            return "other digests"
+        case ChangeKind.SOURCE:
+            return f"from another place than {before.source or before.registry or before.kind}" if before else "moved"
+        case ChangeKind.FACTS:
+            return "the lockfile shows something new of it"
+        case ChangeKind.SCOPE:
+            return f"now {change.dependency.scope}" + (f", was {before.scope}" if before else "")
+        case _:
+            assert_never(change.kind)
 
 
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:

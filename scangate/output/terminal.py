@@ -6,6 +6,7 @@ from collections import defaultdict
 from scangate.models import (
     Action,
     DecidedShortfall,
+    Decider,
     Finding,
     Mode,
     OutcomeAction,
@@ -43,6 +44,7 @@ def render(verdict: Verdict, *, colour: bool = False, width: int = 80) -> str:
     _allowed(page, items)
     for notice in verdict.notices:
         page.paragraph(f"policy: {_safe(notice.message)} ({notice.code}, {_safe(notice.where)})", indent=0)
+    _compared(page, verdict)
     page.blank()
     page.paragraph(_summary(verdict), indent=0)
     return escape.log("\n".join(page.lines) + "\n")
@@ -100,12 +102,15 @@ def _where(page: _Page, item: facts.ItemVerdict) -> None:
     if places:
         more = f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
         page.paragraph(f"in {', '.join(_safe(place) for place in places[:MAX_PLACES])}{more}", indent=4, hang=2)
+    if isinstance(item, SubjectVerdict) and (change := facts.change(item.subject.changes)):
+        page.paragraph(_safe(change), indent=4, hang=2)
     if isinstance(item, SubjectVerdict) and (way := facts.way_in(item.subject.dependencies)):
         page.paragraph(f"by {_safe(way)}", indent=4, hang=2)
 
 
 def _finding(page: _Page, finding: Finding) -> None:
-    origin = "" if finding.decided_by == "default" else f" [{_safe(finding.decided_by)}]"
+    built_in = finding.decided_by.decider is Decider.DEFAULT
+    origin = "" if built_in else f" [{_safe(str(finding.decided_by))}]"
     page.paragraph(f"{finding.rule} ({finding.severity}): {_safe(finding.title)}{origin}", indent=4, hang=2)
     for observation in finding.evidence[:MAX_EVIDENCE_LINES]:
         page.paragraph(f"- {_safe(describe(observation))}", indent=6, hang=2)
@@ -171,6 +176,19 @@ def _allowed(page: _Page, items: list[facts.ItemVerdict]) -> None:
             f" ({_safe(allowed.where)}, until {allowed.expires})"
         )
         page.paragraph(text, indent=2, hang=4)
+
+
+def _compared(page: _Page, verdict: Verdict) -> None:
+    if verdict.scope_changes:
+        page.heading("Not new, for another use:")
+        for change in verdict.scope_changes[:MAX_NAMED]:
+            name = f"{change.dependency.name}@{change.dependency.version}"
+            page.paragraph(f"{_safe(name)} {facts.change([change])}", indent=2, hang=4)
+        if len(verdict.scope_changes) > MAX_NAMED:
+            page.paragraph(f"and {len(verdict.scope_changes) - MAX_NAMED} more", indent=2)
+    if verdict.compared is not None:
+        page.blank()
+        page.paragraph(f"Base: {_safe(verdict.compared.why)}", indent=0)
 
 
 def _summary(verdict: Verdict) -> str:

@@ -8,7 +8,9 @@ from scangate.errors import ExitCode
 from scangate.models import (
     Analysed,
     BaitSeen,
+    Change,
     CommandRun,
+    DecidedBy,
     DecidedShortfall,
     Dependency,
     FileTouched,
@@ -57,6 +59,8 @@ def render(verdict: Verdict, *, exit_code: ExitCode, version: str) -> str:
         "packages": [_package(item) for item in verdict.subjects],
         "lockfiles": [_lockfile(item) for item in verdict.lockfiles],
         "notices": [_notice(notice) for notice in verdict.notices],
+        "compared": verdict.compared and {"commit": verdict.compared.commit, "why": verdict.compared.why},
+        "scope_changes": [_change(change) for change in verdict.scope_changes],
     }
     return dumps(document)
 
@@ -99,6 +103,7 @@ def _package(item: SubjectVerdict) -> dict[str, Any]:
         "analyses": [_analysis(result) for result in subject.results],
         "findings": [_finding(finding) for finding in item.findings],
         "outcomes": [_outcome(decided) for decided in item.shortfalls],
+        "changes": [_change(change) for change in subject.changes],
     }
 
 
@@ -128,13 +133,37 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "title": finding.title,
         "severity": finding.severity,
         "action": finding.action,
-        "decided_by": finding.decided_by,
+        "decided_by": _decided_by(finding.decided_by),
         "engine": finding.engine,
         "description": finding.description,
         "advice": finding.advice,
         "allowed": allowed
-        and {"reason": allowed.reason, "expires": allowed.expires.isoformat(), "where": allowed.where},
+        and {
+            "reason": allowed.reason,
+            "expires": allowed.expires.isoformat(),
+            "where": allowed.where,
+            "owner": allowed.owner,
+        },
         "evidence": [_observation(observation) for observation in finding.evidence],
+        "where": finding.where,
+        "references": list(finding.references),
+    }
+
+
+def _decided_by(decided_by: DecidedBy) -> dict[str, Any]:
+    return {"decider": decided_by.decider, "where": decided_by.where}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    entry, before = change.dependency, change.before
+    return {
+        "change": change.kind,
+        "name": entry.name,
+        "before": before and {"version": before.version, "source": before.source, "scope": before.scope},
+        "version": entry.version,
+        "scope": entry.scope,
+        "lockfile": entry.lockfile,
+        "line": entry.line,
     }
 
 
@@ -143,7 +172,7 @@ def _outcome(decided: DecidedShortfall) -> dict[str, Any]:
     return {
         "code": shortfall.code,
         "action": decided.action,
-        "decided_by": decided.decided_by,
+        "decided_by": _decided_by(decided.decided_by),
         "detail": shortfall.detail,
         "engine": shortfall.engine,
         "phase": shortfall.phase,

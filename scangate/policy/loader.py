@@ -11,7 +11,20 @@ from graphlib import CycleError, TopologicalSorter
 from importlib import resources
 
 from scangate.errors import PurlError
-from scangate.models import Action, Ecosystem, Engine, Kind, Mode, OutcomeAction, OutcomeCode, Phase, Severity
+from scangate.models import (
+    BUILT_IN,
+    Action,
+    DecidedBy,
+    Decider,
+    Ecosystem,
+    Engine,
+    Kind,
+    Mode,
+    OutcomeAction,
+    OutcomeCode,
+    Phase,
+    Severity,
+)
 from scangate.policy import document, suggest
 from scangate.policy.document import START, Place, Problems, Scalar
 from scangate.policy.model import (
@@ -106,9 +119,9 @@ class _Loader:
         base = self._base
         actions, outcomes = dict(base.actions), dict(base.outcomes)
         for key, leaf in entry.table("actions"):
-            actions[Severity(key)] = Decided(Action(str(leaf.value)), self._at(leaf.place))
+            actions[Severity(key)] = Decided(Action(str(leaf.value)), self._by(leaf.place))
         for key, leaf in entry.table("outcomes"):
-            outcomes[OutcomeCode(key)] = Decided(OutcomeAction(str(leaf.value)), self._at(leaf.place))
+            outcomes[OutcomeCode(key)] = Decided(OutcomeAction(str(leaf.value)), self._by(leaf.place))
         rules = self._rules(entry, actions)
         mode = Mode(entry.text("mode", base.mode))
         self._check_bite(entry, rules, mode)
@@ -128,6 +141,9 @@ class _Loader:
 
     def _at(self, place: Place) -> str:
         return DEFAULT if self._built_in else f"{self._where}:{place.line}"
+
+    def _by(self, place: Place) -> DecidedBy:
+        return _decider_at(self._at(place))
 
     def _check_bite(self, entry: Entry, rules: Mapping[str, Rule], mode: Mode) -> None:
         """A policy that cannot deny anything would pass everything: it must say `mode: observe`."""
@@ -163,7 +179,7 @@ class _Loader:
         if "severity" in entry:
             rule = replace(rule, severity=Severity(entry.text("severity")), own_action=None, place=at)
         if "action" in entry:
-            rule = replace(rule, own_action=Decided(Action(entry.text("action")), at))
+            rule = replace(rule, own_action=Decided(Action(entry.text("action")), self._by(entry.place)))
         if "severity" not in entry and "action" not in entry:
             hint = "Add `severity` or `action`, or remove the entry."
             self._problems.add(entry.place, f"built-in rule {rule.id!r} stands here without a change", hint)
@@ -172,7 +188,7 @@ class _Loader:
     def _rule(self, entry: Entry) -> Rule:
         at = self._at(entry.place)
         severity = Severity(entry.text("severity"))
-        own = Decided(Action(entry.text("action")), at) if "action" in entry else None
+        own = Decided(Action(entry.text("action")), self._by(entry.place)) if "action" in entry else None
         test: Watch | AllOf
         if "all-of" in entry:
             test = AllOf(tuple(tuple(str(leaf.value) for leaf in group) for group in entry.groups("all-of")))
@@ -280,8 +296,13 @@ def _resolved(rule: Rule, actions: Mapping[Severity, Decided[Action]]) -> Rule:
     if rule.own_action is not None:
         return replace(rule, decided=rule.own_action)
     by_severity = actions[rule.severity]
-    by = by_severity.by if by_severity.by != DEFAULT else rule.place
+    by = by_severity.by if by_severity.by.decider is not Decider.DEFAULT else _decider_at(rule.place)
     return replace(rule, decided=Decided(by_severity.action, by))
+
+
+def _decider_at(place: str) -> DecidedBy:
+    """Who decides by what stands at a rule's own place."""
+    return BUILT_IN if place == DEFAULT else DecidedBy(Decider.POLICY, place)
 
 
 def _watch(entry: Entry) -> Watch:

@@ -107,8 +107,10 @@ def _finding(rule: Rule, evidence: Iterable[Observation], engine: Engine | None)
         action=rule.decided.action,
         decided_by=rule.decided.by,
         evidence=tuple(sorted(set(evidence), key=_evidence_order)),
+        where=rule.place,
         description=rule.description,
         advice=rule.advice,
+        references=rule.references,
         engine=engine,
     )
 

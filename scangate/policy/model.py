@@ -10,7 +10,9 @@ from typing import Generic, TypeVar, assert_never
 from urllib.parse import unquote
 
 from scangate.models import (
+    BUILT_IN,
     Action,
+    DecidedBy,
     Ecosystem,
     Engine,
     Mode,
@@ -45,10 +47,10 @@ DecisionT = TypeVar("DecisionT", Action, OutcomeAction)
 
 @dataclass(frozen=True, slots=True)
 class Decided(Generic[DecisionT]):
-    """An action and who set it: "default", or "scangate.yml:12"."""
+    """An action and who set it."""
 
     action: DecisionT
-    by: str = DEFAULT
+    by: DecidedBy = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

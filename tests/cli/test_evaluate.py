@@ -27,7 +27,9 @@ def test_a_policy_can_be_tried(scangate: Scangate, project: Path) -> None:
     result = scangate("evaluate", CLEAN, "--policy", "strict.yml", "--format", "json")
     assert result.code == 1
     (package,) = result.json["packages"]  # type: ignore[misc]
-    assert [(finding["rule"], finding["decided_by"]) for finding in package["findings"]] == [("ban", "strict.yml:3")]
+    assert [(finding["rule"], finding["decided_by"]["where"]) for finding in package["findings"]] == [
+        ("ban", "strict.yml:3")
+    ]
 
 
 def test_a_report_about_another_package_is_no_verdict(scangate: Scangate) -> None:

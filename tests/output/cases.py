@@ -1,5 +1,6 @@
 """Verdicts to render, one a case; golden files in golden/ are named after them."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from scangate.models import (
@@ -7,8 +8,13 @@ from scangate.models import (
     Allowed,
     Analysed,
     BaitSeen,
+    Change,
+    ChangeKind,
     CommandRun,
+    Compared,
+    DecidedBy,
     DecidedShortfall,
+    Decider,
     Dependency,
     Ecosystem,
     Engine,
@@ -78,7 +84,7 @@ def finding(rule: str, *evidence: object, action: Action = Action.DENY, allowed:
         title="Contacts an unknown host while being installed",
         severity=Severity.HIGH,
         action=action,
-        decided_by="default",
+        decided_by=DecidedBy(),
         evidence=evidence,  # type: ignore[arg-type]  # tests hand in what each case needs
         description="Install scripts have no reason to talk to a host that nobody knows.",
         advice="Do not merge. Stay on the version that you have and tell your security team.",
@@ -114,7 +120,7 @@ ANALYSED = Analysed(
 
 def pending(code: OutcomeCode, action: OutcomeAction, detail: str = "") -> DecidedShortfall:
     shortfall = Shortfall(code=code, detail=detail, engine=Engine.DYNAMIC_ANALYSIS, task_id=457)
-    return DecidedShortfall(shortfall=shortfall, action=action, decided_by="default")
+    return DecidedShortfall(shortfall=shortfall, action=action, decided_by=DecidedBy())
 
 
 BLOCKED_ITEM = SubjectVerdict(
@@ -147,6 +153,28 @@ ALLOWED_ITEM = SubjectVerdict(
             allowed=Allowed(reason="fetches its own binary", expires=date(2027, 6, 30), where="scangate.yml:12"),
         ),
     ),
+)
+UPGRADED = Change(
+    kind=ChangeKind.UPGRADED,
+    dependency=dependency("axios", "1.14.1", line=12, path=("axios@1.14.1",)),
+    before=dependency("axios", "1.14.0", line=11, path=("axios@1.14.0",)),
+)
+UPGRADED_ITEM = SubjectVerdict(
+    subject=replace(subject(UPGRADED.dependency, ANALYSED), changes=(UPGRADED,)),
+    status=Status.BLOCKED,
+    findings=(
+        replace(
+            finding("acme-no-upgrade", EVIDENCE[0]),
+            where="scangate.yml:30",
+            decided_by=DecidedBy(Decider.OVERRIDE, "scangate.yml:41"),
+            references=("https://docs.example/no-upgrade",),
+        ),
+    ),
+)
+SCOPE_CHANGE = Change(
+    kind=ChangeKind.SCOPE,
+    dependency=dependency("left-pad", "1.3.0", line=70),
+    before=replace(dependency("left-pad", "1.3.0", line=68), scope=Scope.DEV),
 )
 LOCKFILE_ITEM = LockfileVerdict(
     lockfile=Lockfile(path=LOCK, format="npm-package-lock", dependencies=(dependency("axios", "1.14.1", line=12),)),
@@ -204,4 +232,9 @@ CASES: dict[str, Verdict] = {
         ),
     ),
     "observe": verdict(Status.BLOCKED, BLOCKED_ITEM, mode=Mode.OBSERVE),
+    "changes": replace(
+        verdict(Status.BLOCKED, UPGRADED_ITEM),
+        compared=Compared(commit="1f" * 20, why="where 0123456789ab left origin/main"),
+        scope_changes=(SCOPE_CHANGE,),
+    ),
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scangate.models import CommandRun, HostContacted, Phase, PolicyNotice, Status
+from scangate.models import CommandRun, DecidedBy, Decider, HostContacted, Phase, PolicyNotice, Status
 from scangate.output import dependencies, escape, terminal
 from tests.output.cases import BLOCKED_ITEM, LOCKFILE_ITEM, dependency, finding, subject, verdict
 from tests.output.test_golden import RENDERERS
@@ -38,7 +38,13 @@ def _hostile_verdict(text: str):  # type: ignore[no-untyped-def]  # a helper of 
         HostContacted(phase=Phase.INSTALL, host=text, via=("dns",), record_types=(text,)),
         CommandRun(phase=Phase.INSTALL, argv=("sh", text)),
     )
-    hostile = replace(finding("net-x", *evidence), title=text, decided_by=text, advice=text, description=text)
+    hostile = replace(
+        finding("net-x", *evidence),
+        title=text,
+        decided_by=DecidedBy(Decider.POLICY, text),
+        advice=text,
+        description=text,
+    )
     item = replace(BLOCKED_ITEM, subject=subject(entry), findings=(hostile,))
     lock = replace(LOCKFILE_ITEM, lockfile=replace(LOCKFILE_ITEM.lockfile, path=text), findings=(hostile,))
     notice = PolicyNotice(code="x", message=text, where=text)

@@ -7,6 +7,7 @@ import pytest
 
 from scangate.errors import ExitCode
 from scangate.models import (
+    BUILT_IN,
     Analysed,
     BaitSeen,
     CommandRun,
@@ -91,7 +92,7 @@ def test_the_whole_run_is_as_bad_as_its_worst_part() -> None:
 def test_the_policy_decides_on_every_outcome(code: OutcomeCode, action: OutcomeAction) -> None:
     decided = verdict(small(f"outcomes: {{{code}: {action}}}\n"), package(results=[Shortfall(code=code)]))
     (shortfall,) = decided.subjects[0].shortfalls
-    assert (shortfall.shortfall.code, shortfall.action, shortfall.decided_by) == (code, action, "scangate.yml:8")
+    assert (shortfall.shortfall.code, shortfall.action, str(shortfall.decided_by)) == (code, action, "scangate.yml:8")
     expected = {"fail": Status.INCOMPLETE, "warn": Status.WARNED, "note": Status.PASSED}
     assert decided.status is expected[action]
 
@@ -100,7 +101,7 @@ def test_the_policy_decides_on_every_outcome(code: OutcomeCode, action: OutcomeA
 def test_what_was_not_analysed_is_never_silent(code: OutcomeCode) -> None:
     (shortfall,) = verdict(small(), package(results=[Shortfall(code=code)])).subjects[0].shortfalls
     assert shortfall.shortfall.code is code
-    assert shortfall.decided_by == "default"
+    assert shortfall.decided_by == BUILT_IN
 
 
 # ------------------------------------------------------------------------------------------ nothing at all

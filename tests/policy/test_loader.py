@@ -305,13 +305,16 @@ def test_everything_that_can_be_said_is_read() -> None:
         ("npm.acme.example", (), "scangate.yml:9"),
         ("pypi.acme.example", ("acme-*", "@acme/*"), "scangate.yml:10"),
     ]
-    assert (read.actions[Severity.MEDIUM].action, read.actions[Severity.MEDIUM].by) == (Action.DENY, "scangate.yml:12")
+    assert (read.actions[Severity.MEDIUM].action, str(read.actions[Severity.MEDIUM].by)) == (
+        Action.DENY,
+        "scangate.yml:12",
+    )
     assert read.outcomes[OutcomeCode.PENDING].action is OutcomeAction.WARN
-    assert read.outcomes[OutcomeCode.PENDING].by == "scangate.yml:13"
+    assert str(read.outcomes[OutcomeCode.PENDING].by) == "scangate.yml:13"
 
     first, *chains = read.rules
     assert (first.id, first.title, first.severity, first.place) == ("a-rule", "on", Severity.MEDIUM, "scangate.yml:15")
-    assert (first.decided.action, first.decided.by) == (Action.NOTE, "scangate.yml:15")
+    assert (first.decided.action, str(first.decided.by)) == (Action.NOTE, "scangate.yml:15")
     assert (first.description, first.advice, first.references) == ("Because.", "Don't.", ("https://example.com/a",))
     assert first.ecosystems == (Ecosystem.NPM,)
     assert first.test == Watch(
@@ -342,7 +345,7 @@ def test_only_the_version_is_the_default_policy() -> None:
     read, default = policy(""), loader.default()
     assert replace(read, where="default") == default
     assert default.where == "default"
-    assert {rule.decided.by for rule in default.rules} == {"default"}
+    assert {str(rule.decided.by) for rule in default.rules} == {"default"}
 
 
 def test_a_default_for_every_severity_and_every_outcome() -> None:
@@ -364,7 +367,7 @@ def test_the_documented_defaults_of_outcomes() -> None:
 
 def _bait_secret(text: str) -> tuple[Severity, Action, str]:
     builtin = next(each for each in policy(text).rules if each.id == "bait-secret")
-    return builtin.severity, builtin.decided.action, builtin.decided.by
+    return builtin.severity, builtin.decided.action, str(builtin.decided.by)
 
 
 def test_built_in_rules_take_another_severity_or_action() -> None:

@@ -196,7 +196,7 @@ def test_all_that_a_rule_matches_is_one_finding_sorted_and_without_doubles() -> 
     assert finding.evidence == (early, late)
     assert (finding.rule, finding.title, finding.severity) == ("the-rule", "The rule", Severity.HIGH)
     assert (finding.description, finding.advice, finding.engine) == ("D.", "A.", Engine.DYNAMIC_ANALYSIS)
-    assert (finding.decided_by, finding.allowed) == ("scangate.yml:5", None)
+    assert (str(finding.decided_by), finding.allowed) == ("scangate.yml:5", None)
 
 
 def test_every_rule_that_matches_is_a_finding() -> None:
@@ -360,7 +360,7 @@ def test_a_correlation_sees_across_engines_and_lockfiles() -> None:
 
 
 def test_the_place_of_a_built_in_rule_is_default() -> None:
-    assert {each.rule: each.decided_by for each in found(policy(""), bait())}["bait-secret"] == "default"
+    assert {each.rule: str(each.decided_by) for each in found(policy(""), bait())}["bait-secret"] == "default"
 
 
 # ------------------------------------------------------------------------------------------------ bounds
