@@ -23,6 +23,7 @@ from scangate.policy.shapes import (
     Scalars,
     Shape,
     Table,
+    Tagged,
     Text,
     Variant,
     Word,
@@ -115,11 +116,12 @@ Value = Leaf | Row | Entry
 
 @dataclass(slots=True)
 class Reader:
-    """Reads one file. `sets`: what `@name` stands for; `builtin_rules`: the ids that can only be overridden."""
+    """Reads one file. `sets`: what `@name` stands for; `inherited_rules`: the ids of which only severity
+    and action can be changed."""
 
     problems: Problems
     sets: dict[str, tuple[Scalar, ...]] = field(default_factory=dict)
-    builtin_rules: frozenset[str] = frozenset()
+    inherited_rules: frozenset[str] = frozenset()
 
     def read(self, node: Node, shape: Shape) -> Value | None:
         match shape:
@@ -133,6 +135,8 @@ class Reader:
                 return self._either(node, shape)
             case Variant():
                 return self._record(node, shape.records[self._variant(node)])
+            case Tagged():
+                return self._tagged(node, shape)
             case Text() | Word() | Integer() | Flag() | Day() | Regex() | Address():
                 return self._scalar(node, shape)
             case _:
@@ -180,11 +184,31 @@ class Reader:
     def _variant(self, node: Node) -> str:
         if isinstance(node, Mapping):
             for key, value in node.entries:
-                if key.text == "id" and isinstance(value, Scalar) and value.text in self.builtin_rules:
-                    return "override"
+                if key.text == "id" and isinstance(value, Scalar) and value.text in self.inherited_rules:
+                    return "inherited"
             if any(key.text == "all-of" for key, _ in node.entries):
                 return "correlation"
         return "watch"
+
+    def _tagged(self, node: Node, tagged: Tagged) -> Entry | None:
+        keys = tuple(key for key, _ in node.entries) if isinstance(node, Mapping) else ()
+        tags = [key for key in keys if key.text in tagged.records]
+        if len(tags) == 1:
+            return self._record(node, tagged.records[tags[0].text])
+        words = ", ".join(tagged.records)
+        if not isinstance(node, Mapping):
+            self._wrong(node, f"a mapping ({tagged.name})", f"Write one with one of {words}.")
+        elif tags:
+            hint = f"It goes without {tags[0].text!r}."
+            self.problems.add(tags[1].place, f"{tagged.name} has one of {words}", hint)
+        else:
+            near = next((word for key in keys if (word := suggest.nearest(key.text, tagged.records))), None)
+            self.problems.add(
+                node.place,
+                f"{tagged.name} needs one of {words}",
+                f"Did you mean {near!r}?" if near else f"Add one of {words}.",
+            )
+        return None
 
     def _either(self, node: Node, either: Either) -> Entry | None:
         if not isinstance(node, Scalar):
@@ -215,7 +239,7 @@ class Reader:
         else:
             self._wrong(node, "a list")
             return None
-        if not nodes:
+        if len(nodes) < many.least:
             self._empty(node)
             return None
         read = tuple(value for item in nodes for value in self._item(item, many))

@@ -57,7 +57,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Many:
-    """A list of at least one. `single`: one value may stand without the list around it.
+    """A list of at least one; with `least` 0, also of none. `single`: one value may stand without the list around it.
 
     `sets`: `@name` stands for the values of that set.
     """
@@ -65,6 +65,7 @@ class Many:
     item: "Shape"
     single: bool = False
     sets: bool = False
+    least: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +78,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
+    """`example`: a policy without its line `version: 1`, in which the key stands; a test loads each."""
+
     name: str
     shape: "Shape | Depends"
     doc: str
     required: bool = False
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +123,18 @@ class Variant:
     records: Mapping[str, Record]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    """One of several records, each known by the key that it alone has."""
+
+    name: str
+    records: Mapping[str, Record]
+
+
 Testable = Text | Word | Integer | Flag | Regex | Address
 """What a condition's values can be."""
 Scalars = Testable | Day
-Shape = Scalars | Many | Table | Record | Either | Variant
+Shape = Scalars | Many | Table | Record | Either | Variant | Tagged
 
 HOST = Text(
     what="a host name", pattern=r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", fold=True
