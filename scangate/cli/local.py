@@ -84,15 +84,13 @@ def unsupported(request: AnalysisRequest) -> Shortfall | None:
     """What the local engine cannot take, known before it is asked."""
     ecosystem = request.purl.removeprefix("pkg:").partition("/")[0]
     if request.engine is not Engine.DYNAMIC_ANALYSIS:
-        # Not `unsupported-ecosystem`: who excuses that has not excused an analysis that the policy asks for.
-        code = OutcomeCode.SUBMIT_ERROR
         detail = f"{request.engine} is not supported by the local engine; --engine dynamic-analysis leaves it out."
     elif ecosystem not in TAKES:
-        code = OutcomeCode.UNSUPPORTED_ECOSYSTEM
         detail = f"{ecosystem} packages are not supported by the local engine."
     else:
         return None
-    return Shortfall(code=code, detail=detail, engine=request.engine)
+    # Not `unsupported-ecosystem`: who excuses that has not excused an analysis that the policy, or `scan`, asks for.
+    return Shortfall(code=OutcomeCode.SUBMIT_ERROR, detail=detail, engine=request.engine)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

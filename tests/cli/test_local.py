@@ -55,9 +55,11 @@ def test_scan_takes_an_archive(scangate: Scangate, project: Path) -> None:
 
 
 def test_what_the_local_engine_does_not_take(scangate: Scangate, project: Path) -> None:
+    """It is all that was asked for, and nothing of it was analysed: never 0, whatever is excused in lockfiles."""
+    (project / "scangate.yml").write_text("version: 1\noutcomes:\n  unsupported-ecosystem: note\n")
     result = scangate("scan", "--local", "--format", "json", "pkg:vscode-extension/pub/ext@1.0.0")
     (package,) = result.json["packages"]  # type: ignore[misc]
-    assert [outcome["code"] for outcome in package["outcomes"]] == ["unsupported-ecosystem"]
+    assert (result.code, [outcome["code"] for outcome in package["outcomes"]]) == (3, ["submit-error"])
     assert "not supported by the local engine" in result.out
     result = scangate("scan", "--local", "--engine", "lastpymile", "pkg:npm/a@1.0.0")
     assert result.code == 3
