@@ -94,7 +94,7 @@ def _judge_subject(subject: Subject, matcher: Matcher, exceptions: "_Exceptions"
 
 
 def _judge_lockfile(lockfile: Lockfile, matcher: Matcher, policy: Policy) -> LockfileVerdict:
-    missing = [] if lockfile.supported else [_unsupported(lockfile)]
+    missing = [] if lockfile.supported or lockfile.unchanged else [_unsupported(lockfile)]
     findings, shortfalls = matcher.lockfile_findings(lockfile), _decided(missing, policy)
     return LockfileVerdict(
         lockfile=lockfile, status=_status(findings, shortfalls), findings=findings, shortfalls=shortfalls

@@ -3,7 +3,7 @@
 All that is wrong is an error with its place; nothing is ignored, and nothing unknown is accepted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -92,7 +92,7 @@ class _Loader:
         if isinstance(extends, Scalar) and extends.text == "none":
             self._base = BLANK
             self._taken = frozenset({_REGISTRY_SET})
-        self.reader.builtin_rules = frozenset(rule.id for rule in self._base.rules)
+        self.reader.inherited_rules = frozenset(rule.id for rule in self._base.rules)
         self._read_sets(root)
         entry = self.reader.read(root, POLICY)
         self._problems.check()
@@ -122,6 +122,7 @@ class _Loader:
             actions[Severity(key)] = Decided(Action(str(leaf.value)), self._by(leaf.place))
         for key, leaf in entry.table("outcomes"):
             outcomes[OutcomeCode(key)] = Decided(OutcomeAction(str(leaf.value)), self._by(leaf.place))
+        hook = self._hook(entry, said={OutcomeCode(key) for key, _ in entry.table("outcomes")})
         rules = self._rules(entry, actions)
         mode = Mode(entry.text("mode", base.mode))
         self._check_bite(entry, rules, mode)
@@ -137,7 +138,17 @@ class _Loader:
             registries=self._registries(entry.entry("registries")),
             upload_files=entry.flag("upload-files", base.upload_files),
             exclude=entry.texts("exclude") or base.exclude,
+            hook=hook,
         )
+
+    def _hook(self, entry: Entry, said: Collection[OutcomeCode]) -> Mapping[OutcomeCode, Decided[OutcomeAction]]:
+        """What is inherited gives way to the file's own outcomes (`said`), and these to its own `hook`."""
+        hook = {code: decided for code, decided in self._base.hook.items() if code not in said}
+        own = entry.entry("hook")
+        for key, leaf in own.table("outcomes") if own is not None else ():
+            by = DecidedBy(Decider.PROFILE, self._at(leaf.place))
+            hook[OutcomeCode(key)] = Decided(OutcomeAction(str(leaf.value)), by)
+        return hook
 
     def _at(self, place: Place) -> str:
         return DEFAULT if self._built_in else f"{self._where}:{place.line}"

@@ -3,7 +3,7 @@
 import fnmatch
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Generic, TypeVar, assert_never
@@ -197,6 +197,12 @@ class Policy:
     upload_files: bool = False
     """Whether `check` may upload archives of the project to an analysis service on another machine."""
     exclude: tuple[str, ...] = ()
+    hook: Mapping[OutcomeCode, Decided[OutcomeAction]] = field(default_factory=dict)
+    """What outcomes do in a hook alone: of HOOK_OUTCOMES."""
+
+    def in_hook(self) -> "Policy":
+        """The policy that holds in a commit or push hook, outside of CI: with the outcomes of `hook`."""
+        return replace(self, outcomes={**self.outcomes, **self.hook})
 
 
 ACTIONS: Mapping[Severity, Action] = {
@@ -231,6 +237,9 @@ OUTCOMES: Mapping[OutcomeCode, OutcomeAction] = {
     OutcomeCode.STALE: OutcomeAction.WARN,
     OutcomeCode.LOCAL: OutcomeAction.NOTE,
 }
+
+HOOK_OUTCOMES = (OutcomeCode.PENDING, OutcomeCode.UNREACHABLE)
+"""The outcomes that a hook may treat on its own: those of a wait that is too long there, and of no network."""
 
 BLANK = Policy(
     where=DEFAULT,

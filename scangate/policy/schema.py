@@ -2,7 +2,7 @@
 
 from scangate.models import Action, Ecosystem, Engine, Mode, OutcomeAction, OutcomeCode, Phase, Severity
 from scangate.policy.conditions import KINDS
-from scangate.policy.model import BLANK, Observe
+from scangate.policy.model import BLANK, HOOK_OUTCOMES, Observe
 from scangate.policy.shapes import (
     GLOB,
     HOST_AND_PORT,
@@ -121,14 +121,28 @@ CORRELATION_RULE = Record(
     ),
 )
 
-OVERRIDE = Record(
-    name="an override",
+INHERITED_RULE = Record(
+    name="an inherited rule",
     fields=tuple(
         Field(name=field.name, shape=field.shape, doc=field.doc, required=field.name == "id")
         for field in _IDENTITY
         if field.name in ("id", "severity", "action")
     ),
-    but="The rule is built in: only its `severity` and `action` can be changed. For another rule take another id.",
+    but="The rule is built in, or of the file that `extends` names: only its `severity` and `action` can be changed."
+    " For another rule take another id.",
+)
+
+_HOOK = Record(
+    name="hook",
+    fields=(
+        Field(
+            name="outcomes",
+            shape=Table(key=Word(words=HOOK_OUTCOMES), value=Word(words=tuple(OutcomeAction))),
+            doc="What these two outcomes do in a hook, where nobody can wait for them.",
+            required=True,
+            example="hook: {outcomes: {pending: note, unreachable: fail}}",
+        ),
+    ),
 )
 
 _REGISTRIES = Record(
@@ -221,6 +235,14 @@ POLICY = Record(
             doc="What it does that something was not (wholly) analysed.",
         ),
         Field(
+            name="hook",
+            shape=_HOOK,
+            doc="What holds in a commit or push hook alone, outside of CI: a developer does not wait there for an"
+            " analysis. An outcome that a file sets under `outcomes` holds in the hook too, unless its `hook` says"
+            " otherwise.",
+            example="hook: {outcomes: {pending: fail}}",
+        ),
+        Field(
             name="sets",
             shape=Table(key=KEBAB, value=Many(item=Text(what="a text", longest=4096))),
             doc="Named lists, used as `@name` among domains, addresses and patterns.",
@@ -228,7 +250,9 @@ POLICY = Record(
         Field(
             name="rules",
             shape=Many(
-                item=Variant(records={"watch": WATCH_RULE, "correlation": CORRELATION_RULE, "override": OVERRIDE})
+                item=Variant(
+                    records={"watch": WATCH_RULE, "correlation": CORRELATION_RULE, "inherited": INHERITED_RULE}
+                )
             ),
             doc="Rules of one's own, and changes to built-in ones.",
         ),

@@ -298,3 +298,49 @@ def test_the_same_input_in_any_order_gives_the_same_verdict() -> None:
 def test_the_same_shortfall_is_said_once() -> None:
     decided = verdict(small(), package(results=[pending("x"), pending("x"), pending("y")]))
     assert len(decided.subjects[0].shortfalls) == 2
+
+
+# --------------------------------------------------------------------------------------------- in a hook
+
+WAITED = (OutcomeCode.PENDING, OutcomeCode.UNREACHABLE)
+
+
+def in_hook(text: str) -> dict[OutcomeCode, tuple[str, str]]:
+    """What the two outcomes do in a hook under this policy, and who says so."""
+    results = [Shortfall(code=code, engine=Engine.DYNAMIC_ANALYSIS) for code in WAITED]
+    decided = verdict(policy(text).in_hook(), package(results=results))
+    return {each.shortfall.code: (each.action, str(each.decided_by)) for each in decided.subjects[0].shortfalls}
+
+
+def test_a_hook_does_not_wait_and_says_who_decided() -> None:
+    assert in_hook("") == dict.fromkeys(WAITED, ("warn", "profile default"))
+    subject = package(results=[pending()])
+    assert verdict(policy("").in_hook(), subject).status is Status.WARNED
+    assert verdict(policy(""), subject).status is Status.INCOMPLETE
+
+
+def test_a_hook_finds_what_it_finds() -> None:
+    subject = package(observations=[HOST], results=None)
+    assert verdict(policy("").in_hook(), subject).status is Status.BLOCKED
+
+
+def test_all_other_outcomes_are_the_same_in_a_hook() -> None:
+    with_hook = policy("outcomes: {blind: note}\n")
+    same = {code: decided for code, decided in with_hook.outcomes.items() if code not in WAITED}
+    assert {code: decided for code, decided in with_hook.in_hook().outcomes.items() if code not in WAITED} == same
+
+
+def test_an_outcome_of_the_file_holds_in_the_hook_unless_the_file_says_otherwise() -> None:
+    assert in_hook("outcomes: {pending: fail}\n") == {
+        OutcomeCode.PENDING: ("fail", "scangate.yml:2"),
+        OutcomeCode.UNREACHABLE: ("warn", "profile default"),
+    }
+    assert in_hook("outcomes: {pending: fail}\nhook: {outcomes: {pending: note}}\n") == {
+        OutcomeCode.PENDING: ("note", "profile scangate.yml:3"),
+        OutcomeCode.UNREACHABLE: ("warn", "profile default"),
+    }
+
+
+def test_without_the_built_in_policy_a_hook_is_as_strict_as_ci() -> None:
+    strict = "extends: none\nrules: [{id: a, title: A, severity: high, observe: bait}]\n"
+    assert in_hook(strict) == dict.fromkeys(WAITED, ("fail", "default"))

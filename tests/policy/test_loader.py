@@ -1,5 +1,6 @@
 """scangate.yml is read strictly: each mistake is an error with its place, and says what to write instead."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 
@@ -8,7 +9,7 @@ import yaml
 
 from scangate.errors import ExitCode, PolicyError
 from scangate.models import Action, Ecosystem, Engine, Mode, OutcomeAction, OutcomeCode, Phase, Severity
-from scangate.policy import document, loader
+from scangate.policy import document, loader, schema, shapes
 from scangate.policy.model import ACTIONS, OUTCOMES, AllOf, AtLeast, Condition, Observe, PackageGlob, Watch
 from scangate.registries import ALL_PUBLIC_HOSTS
 from tests.policy.kit import package, policy, rule, rules
@@ -74,6 +75,9 @@ MISTAKES = [
     (BASE + "actions: {}", "2:10", "nothing stands in it", ""),
     (BASE + "outcomes: {report_missing: warn}", "2:12", "'report_missing'", "Did you mean 'report-missing'?"),
     (BASE + "outcomes: {pending: deny}", "2:21", "unknown word 'deny'", "fail, note, warn"),
+    (BASE + "hook: {outcomes: {blind: warn}}", "2:19", "unknown word 'blind'", "Valid here: pending, unreachable."),
+    (BASE + "hook: {outcomes: {pending: deny}}", "2:28", "unknown word 'deny'", "fail, note, warn"),
+    (BASE + "hook: {outcome: {pending: warn}}", "2:7", "hook needs 'outcomes'", "Add `outcomes: …`."),
     (BASE + "registries: {mirrors: 'https://a.example/'}", "2:23", "expected a host name", ""),
     (BASE + "registries: {private: [{names: 'a-*'}]}", "2:24", "a private registry needs 'host'", ""),
     (BASE + "registries: {private: [{host: a.example, name: x}]}", "2:42", "no key 'name'", "'names'"),
@@ -464,3 +468,25 @@ def test_package_globs_know_how_names_are_normalised(glob: str) -> None:
 def test_package_globs_of_extensions_know_no_letter_case() -> None:
     extension = package("acme/tool", ecosystem=Ecosystem.VSCODE_EXTENSION)
     assert PackageGlob.read("pkg:vscode-extension/Acme/*").matches(extension)
+
+
+def _fields(shape: object) -> Iterator[shapes.Field]:
+    """Every key of the language, however deep."""
+    match shape:
+        case shapes.Record(fields=fields):
+            for field in fields:
+                yield field
+                yield from _fields(field.shape)
+        case shapes.Many(item=inner) | shapes.Table(value=inner) | shapes.Either(record=inner):
+            yield from _fields(inner)
+        case shapes.Depends(shapes=inner) | shapes.Variant(records=inner):
+            for each in inner.values():
+                yield from _fields(each)
+
+
+EXAMPLES = sorted({field.example for field in _fields(schema.POLICY) if field.example})
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_keys_are_policies(example: str) -> None:
+    assert policy(example).rules

@@ -1,0 +1,442 @@
+"""Tests of a policy, as data: what was observed of a package, and what the policy must find in it.
+
+They stand under `tests` in the policy, or in a file of their own beside it. What they look like is declared here once;
+`trial` runs them.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from scangate.errors import PurlError
+from scangate.models import (
+    Analysed,
+    BaitSeen,
+    Change,
+    ChangeKind,
+    CommandRun,
+    Dependency,
+    Ecosystem,
+    Engine,
+    FileTouched,
+    HostContacted,
+    Kind,
+    LastPyMileHit,
+    LockFact,
+    Network,
+    Observation,
+    Phase,
+    Relation,
+    Scope,
+    Shortfall,
+    SocketOpened,
+    Status,
+    Subject,
+)
+from scangate.policy import document
+from scangate.policy.conditions import KINDS, PORT
+from scangate.policy.document import START, Problems
+from scangate.policy.model import Observe
+from scangate.policy.reading import Entry, Reader, Row
+from scangate.policy.shapes import HOST, KEBAB, Day, Either, Field, Flag, Integer, Many, Record, Tagged, Text, Word
+from scangate.purls import parse
+
+PACKAGE = "pkg:npm/thing@1.2.3"
+"""What a test is about where it does not say."""
+LOCKFILE = "package-lock.json"
+
+Classify = Callable[[str], tuple[str, Network]]
+"""An address in its plain form, and the network that it belongs to, as the reader of reports has it."""
+
+_PURL = Text(what="a purl with its version", pattern=r"pkg:[a-z0-9.+-]+/\S+@\S+", longest=500)
+_PATH = Text(what="a path")
+_SUSPECT = Text(what="a text", longest=10_000)
+
+_PHASE = Field(
+    name="phase", shape=Word(words=tuple(Phase)), doc="In which phase of the analysis; `install` where it does not say."
+)
+
+_OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
+    Observe.HOST: (
+        Field(name="host", shape=HOST, doc="A host was looked up or connected to.", required=True),
+        Field(
+            name="record-types",
+            shape=Many(item=Text(what="a DNS record type", pattern="[A-Z][A-Z0-9]*", longest=16), single=True),
+            doc="The DNS records that were asked for.",
+        ),
+        Field(
+            name="via",
+            shape=Many(item=Word(words=("dns", "socket")), single=True),
+            doc="How; `dns` where it does not say.",
+        ),
+        _PHASE,
+    ),
+    Observe.SOCKET: (
+        Field(
+            name="socket",
+            shape=Text(what="an IP address", pattern=r"[0-9A-Fa-f.:]+", longest=64),
+            doc="An address was connected to, or listened on.",
+            required=True,
+        ),
+        Field(name="port", shape=PORT, doc="Its port.", required=True),
+        Field(name="named", shape=Flag(), doc="`true`: a name resolved to the address."),
+        _PHASE,
+    ),
+    Observe.COMMAND: (
+        Field(
+            name="command",
+            shape=Many(item=_SUSPECT, single=True),
+            doc="A command was run: the list of its arguments, or one text for `sh -c`.",
+            required=True,
+        ),
+        _PHASE,
+    ),
+    Observe.FILE: (
+        Field(name="file", shape=_PATH, doc="A file was touched.", required=True),
+        Field(name="read", shape=Flag(), doc="`true`: it was read, or looked for."),
+        Field(name="write", shape=Flag(), doc="`true`: it was written."),
+        Field(name="delete", shape=Flag(), doc="`true`: it was deleted."),
+        _PHASE,
+    ),
+    Observe.BAIT: (
+        Field(name="bait", shape=Text(what="a bait's name"), doc="A bait's value turned up.", required=True),
+        Field(
+            name="where",
+            shape=Word(words=("argv", "host", "sent", "stdout", "stderr")),
+            doc="Where; `sent` where it does not say.",
+        ),
+        _PHASE,
+    ),
+    Observe.LASTPYMILE: (
+        Field(name="lastpymile", shape=_PATH, doc="A file of a release stands in the report.", required=True),
+        Field(
+            name="list",
+            shape=Word(words=("phantom", "low_risk", "medium_risk", "high_risk")),
+            doc="In which list.",
+            required=True,
+        ),
+        Field(name="test-name", shape=Text(what="a test's name"), doc="The test that it hit."),
+        Field(name="test-id", shape=Text(what="a test's id"), doc="That test's id."),
+        Field(name="line", shape=Integer(lowest=1, highest=10_000_000), doc="The hit's line."),
+        Field(name="added", shape=Flag(), doc="`true`: on a line that the source lacks."),
+        Field(name="text", shape=_SUSPECT, doc="What stands there."),
+    ),
+    Observe.LOCKFILE: (
+        Field(name="lockfile", shape=KEBAB, doc="The lockfile shows this of the package.", required=True),
+    ),
+}
+assert _OBSERVED.keys() == KINDS.keys() - {Observe.PACKAGE}  # which is there in every test
+
+_SITUATION = (
+    Field(
+        name="package", shape=_PURL, doc=f"Which package; `{PACKAGE}` where it does not say (of a report: its own)."
+    ),
+    Field(name="scope", shape=Word(words=tuple(Scope)), doc="What it is used for; `prod` where it does not say."),
+    Field(name="relation", shape=Word(words=tuple(Relation)), doc="`direct`, or by way of another package."),
+    Field(name="in", shape=_PATH, doc=f"In which lockfile it stands; `{LOCKFILE}` where it does not say."),
+    Field(name="change", shape=Word(words=tuple(ChangeKind)), doc="What happened to it since the base."),
+    Field(
+        name="earlier",
+        shape=Many(item=Tagged(name="an observation", records={})),
+        doc="What the version that it replaces showed.",
+    ),
+)
+
+
+def _records(*more: Field) -> Mapping[str, Record]:
+    return {
+        str(observe): Record(name=f"an observation of a {observe}", fields=(*fields, *more))
+        for observe, fields in _OBSERVED.items()
+    }
+
+
+OBSERVATION = Tagged(name="an observation", records=_records())
+"""One thing that an analysis or a lockfile shows."""
+
+SITUATION = tuple(
+    Field(name=each.name, shape=Many(item=OBSERVATION), doc=each.doc) if each.name == "earlier" else each
+    for each in _SITUATION
+)
+"""What a package is, and where it stands."""
+
+_ALL = Field(name="all", shape=Many(item=OBSERVATION), doc="Several observations of one package.", required=True)
+
+EXAMPLE = Tagged(
+    name="an example", records={**_records(*SITUATION), "all": Record(name="an example", fields=(_ALL, *SITUATION))}
+)
+
+_NAME = Field(name="name", shape=Text(what="a short text", longest=200), doc="What it shows, for people.")
+
+RULE_TEST = Record(
+    name="a test of a rule",
+    fields=(
+        Field(name="rule", shape=KEBAB, doc="The rule; what others find does not count.", required=True),
+        _NAME,
+        Field(name="matches", shape=Many(item=EXAMPLE), doc="What it must find, each alone.", required=True),
+        Field(name="spares", shape=Many(item=EXAMPLE), doc="What looks like it, and must not be found.", required=True),
+    ),
+)
+
+_FINDING = Record(
+    name="an expected finding",
+    fields=(
+        Field(name="rule", shape=KEBAB, doc="Its rule.", required=True),
+        Field(name="action", shape=Word(words=("deny", "warn", "note")), doc="What the policy does with it."),
+        Field(name="allowed", shape=Flag(), doc="`true`: an `allow` entry silences it; `false`: none does."),
+    ),
+)
+
+_EXPECTED = (
+    Field(
+        name="findings",
+        shape=Many(item=Either(short="rule", record=_FINDING), least=0),
+        doc="All findings, no more and no fewer; `[]`: none.",
+        required=True,
+    ),
+    Field(name="verdict", shape=Word(words=tuple(Status)), doc="The package's verdict."),
+    Field(name="today", shape=Day(), doc="The day on which it is decided; by default the day of the run."),
+)
+
+OBSERVED_TEST = Record(
+    name="a test",
+    fields=(
+        Field(name="observe", shape=Many(item=OBSERVATION, least=0), doc="What was observed.", required=True),
+        _NAME,
+        *SITUATION,
+        *_EXPECTED,
+    ),
+)
+
+REPORT_TEST = Record(
+    name="a test of a report",
+    fields=(
+        Field(name="report", shape=_PATH, doc="A saved report, beside the file of the tests.", required=True),
+        _NAME,
+        *SITUATION,
+        *_EXPECTED,
+    ),
+)
+
+TESTS = Many(item=Tagged(name="a test", records={"rule": RULE_TEST, "observe": OBSERVED_TEST, "report": REPORT_TEST}))
+
+TEST_FILE = Record(
+    name="a file of tests", fields=(Field(name="tests", shape=TESTS, doc="Tests of the policy.", required=True),)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedFinding:
+    """None: it does not matter."""
+
+    rule: str
+    action: str | None = None
+    allowed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneRule:
+    """Whether the rule finds something is all that counts."""
+
+    rule: str
+    matches: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Everything:
+    """All findings, and the verdict (None: it does not matter)."""
+
+    findings: tuple[ExpectedFinding, ...]
+    verdict: Status | None = None
+    today: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test. `where` is its place ("scangate.test.yml:12"); `report` a path as it was written.
+
+    `subject` has what was observed of it; of a report, nothing yet, and with no `package` (None), no identity either.
+    """
+
+    where: str
+    name: str
+    subject: Subject
+    expected: OneRule | Everything
+    report: str | None = None
+    package: str | None = None
+
+
+def read(source: str | bytes, where: str, *, classify: Classify, in_policy: bool = False) -> tuple[Case, ...]:
+    """The tests of a file of tests; with `in_policy`, of a policy, which may have none and is otherwise not looked at.
+
+    Raises PolicyError with the places of what is wrong.
+    """
+    problems = Problems(where)
+    root = document.parse(source, problems)
+    if in_policy:
+        entries = root.entries if isinstance(root, document.Mapping) else ()
+        tests = tuple((key, value) for key, value in entries if key.text == "tests")
+        if not tests:
+            return ()
+        root = document.Mapping(START, tests)
+    entry = Reader(problems).read(root, TEST_FILE)
+    problems.check()
+    assert isinstance(entry, Entry)
+    found = tuple(case for test in entry.entries("tests") for case in _Cases(where, problems, classify).of(test))
+    problems.check()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Cases:
+    where: str
+    problems: Problems
+    classify: Classify
+
+    def of(self, test: Entry) -> Iterator[Case]:
+        if "rule" in test:
+            for key in ("matches", "spares"):
+                for example in test.entries(key):
+                    expected = OneRule(rule=test.text("rule"), matches=key == "matches")
+                    seen = tuple(example.entries("all")) if "all" in example else (example,)
+                    name = test.text("name") or f"{expected.rule} {key}"
+                    yield self._case(example, name, seen, expected)
+            return
+        expected_ = Everything(
+            findings=tuple(_expected(each) for each in test.entries("findings")),
+            verdict=Status(test.text("verdict")) if "verdict" in test else None,
+            today=test.day("today") if "today" in test else None,
+        )
+        yield self._case(test, test.text("name"), tuple(test.entries("observe")), expected_)
+
+    def _case(
+        self, entry: Entry, name: str, observed: tuple[Entry, ...], expected: OneRule | Everything
+    ) -> Case:
+        seen = tuple(self._observation(each) for each in observed)
+        return Case(
+            where=f"{self.where}:{entry.place.line}",
+            name=name,
+            subject=self._subject(entry, seen),
+            expected=expected,
+            report=entry.text("report") or None,
+            package=entry.text("package") or None,
+        )
+
+    def _subject(self, entry: Entry, seen: tuple[Observation, ...]) -> Subject:
+        text = entry.text("package", PACKAGE)
+        try:
+            purl = parse(text)
+        except PurlError as exc:
+            self.problems.add(entry.leaf("package").place, exc.message, exc.hint)
+            purl = parse(PACKAGE)
+        if purl.ecosystem is None:
+            hint = f"Write pkg:TYPE/NAME@VERSION with TYPE {', '.join(Ecosystem)}."
+            self.problems.add(entry.leaf("package").place, f"unknown type {purl.type!r}", hint)
+            purl = parse(PACKAGE)
+        assert purl.ecosystem is not None
+        dependency = Dependency(
+            ecosystem=purl.ecosystem,
+            name=purl.package_name,
+            version=purl.version,
+            kind=Kind.REGISTRY,
+            purl=str(purl),
+            scope=Scope(entry.text("scope", Scope.PROD)),
+            relation=Relation(entry.text("relation", Relation.UNKNOWN)),
+            lockfile=entry.text("in", LOCKFILE),
+            facts=tuple(each for each in seen if isinstance(each, LockFact)),
+        )
+        earlier = _results(tuple(self._observation(each) for each in entry.entries("earlier")))
+        change = entry.text("change") or (ChangeKind.UPGRADED if earlier else "")
+        return Subject(
+            key=str(purl),
+            ecosystem=purl.ecosystem,
+            name=purl.package_name,
+            version=purl.version,
+            purl=str(purl),
+            dependencies=(dependency,),
+            results=_results(seen),
+            changes=(Change(kind=ChangeKind(change), dependency=dependency),) if change else (),
+            earlier=earlier if "earlier" in entry else (),
+        )
+
+    def _observation(self, entry: Entry) -> Observation:
+        phase = Phase(entry.text("phase", Phase.INSTALL))
+        kind = next(observe for observe in _OBSERVED if observe in entry)
+        match kind:
+            case Observe.HOST:
+                return HostContacted(
+                    phase=phase,
+                    host=entry.text("host"),
+                    via=entry.texts("via") or ("dns",),
+                    record_types=entry.texts("record-types"),
+                )
+            case Observe.SOCKET:
+                return self._socket(entry, phase)
+            case Observe.COMMAND:
+                return CommandRun(phase=phase, argv=_argv(entry))
+            case Observe.FILE:
+                return self._file(entry, phase)
+            case Observe.BAIT:
+                where = entry.text("where", "sent")
+                return BaitSeen(phase=phase, bait=entry.text("bait"), where=where, encoding="raw")
+            case Observe.LASTPYMILE:
+                return _hit(entry)
+            case _:
+                return LockFact(check=entry.text("lockfile"), detail="as the test says")
+
+    def _socket(self, entry: Entry, phase: Phase) -> SocketOpened:
+        try:
+            ipaddress.ip_address(entry.text("socket"))
+        except ValueError as exc:
+            self.problems.add(entry.leaf("socket").place, f"expected an IP address: {exc}", "Write an IP address.")
+        address, network = self.classify(entry.text("socket"))
+        names = ("name.example",) if entry.flag("named", False) else ()
+        return SocketOpened(
+            phase=phase, address=address, port=entry.integer("port", 0), network=network, hostnames=names
+        )
+
+    def _file(self, entry: Entry, phase: Phase) -> FileTouched:
+        read, write, delete = (entry.flag(flag, False) for flag in ("read", "write", "delete"))
+        if not (read or write or delete):
+            hint = "Add `read: true`, `write: true` or `delete: true`."
+            self.problems.add(entry.place, "nothing was done to the file", hint)
+        return FileTouched(phase=phase, path=entry.text("file"), read=read, write=write, delete=delete)
+
+
+def _argv(entry: Entry) -> tuple[str, ...]:
+    row, words = entry.values["command"], entry.texts("command")
+    # A list starts at its bracket or dash, a single text where it stands itself.
+    is_text = isinstance(row, Row) and row.items[0].place == row.place
+    return ("sh", "-c", *words) if is_text else words
+
+
+def _hit(entry: Entry) -> LastPyMileHit:
+    return LastPyMileHit(
+        release="thing-1.2.3.tar.gz",
+        list=entry.text("list"),
+        file=entry.text("lastpymile"),
+        test_id=entry.text("test-id"),
+        test_name=entry.text("test-name"),
+        line=entry.integer("line", 1) if "line" in entry else None,
+        added=entry.flag("added", False),
+        text=entry.text("text"),
+    )
+
+
+def _results(seen: tuple[Observation, ...]) -> tuple[Analysed, ...]:
+    """By engine, as reports would have them: what LastPyMile says, and all else that is not the lockfile's."""
+    hits = tuple(each for each in seen if isinstance(each, LastPyMileHit))
+    others = tuple(each for each in seen if not isinstance(each, LastPyMileHit | LockFact))
+    engines = ((Engine.DYNAMIC_ANALYSIS, others), (Engine.LASTPYMILE, hits))
+    return tuple(Analysed(engine=engine, observations=each) for engine, each in engines if each)
+
+
+def _expected(entry: Entry) -> ExpectedFinding:
+    return ExpectedFinding(
+        rule=entry.text("rule"),
+        action=entry.text("action") or None,
+        allowed=entry.flag("allowed", False) if "allowed" in entry else None,
+    )
+
+
+Results = tuple[Analysed | Shortfall, ...]
