@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from importlib import resources
 
 from scangate.errors import PurlError
 from scangate.models import (
@@ -29,7 +30,6 @@ from scangate.models import (
     Phase,
     Relation,
     Scope,
-    Shortfall,
     SocketOpened,
     Status,
     Subject,
@@ -128,21 +128,6 @@ _OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
 }
 assert _OBSERVED.keys() == KINDS.keys() - {Observe.PACKAGE}  # which is there in every test
 
-_SITUATION = (
-    Field(
-        name="package", shape=_PURL, doc=f"Which package; `{PACKAGE}` where it does not say (of a report: its own)."
-    ),
-    Field(name="scope", shape=Word(words=tuple(Scope)), doc="What it is used for; `prod` where it does not say."),
-    Field(name="relation", shape=Word(words=tuple(Relation)), doc="`direct`, or by way of another package."),
-    Field(name="in", shape=_PATH, doc=f"In which lockfile it stands; `{LOCKFILE}` where it does not say."),
-    Field(name="change", shape=Word(words=tuple(ChangeKind)), doc="What happened to it since the base."),
-    Field(
-        name="earlier",
-        shape=Many(item=Tagged(name="an observation", records={})),
-        doc="What the version that it replaces showed.",
-    ),
-)
-
 
 def _records(*more: Field) -> Mapping[str, Record]:
     return {
@@ -154,9 +139,17 @@ def _records(*more: Field) -> Mapping[str, Record]:
 OBSERVATION = Tagged(name="an observation", records=_records())
 """One thing that an analysis or a lockfile shows."""
 
-SITUATION = tuple(
-    Field(name=each.name, shape=Many(item=OBSERVATION), doc=each.doc) if each.name == "earlier" else each
-    for each in _SITUATION
+SITUATION = (
+    Field(name="package", shape=_PURL, doc=f"Which package; `{PACKAGE}` where it does not say (of a report: its own)."),
+    Field(name="scope", shape=Word(words=tuple(Scope)), doc="What it is used for; `prod` where it does not say."),
+    Field(name="relation", shape=Word(words=tuple(Relation)), doc="`direct`, or by way of another package."),
+    Field(name="in", shape=_PATH, doc=f"In which lockfile it stands; `{LOCKFILE}` where it does not say."),
+    Field(name="change", shape=Word(words=tuple(ChangeKind)), doc="What happened to it since the base."),
+    Field(
+        name="earlier",
+        shape=Many(item=OBSERVATION),
+        doc="What the version that it replaces showed.",
+    ),
 )
 """What a package is, and where it stands."""
 
@@ -287,6 +280,18 @@ def read(source: str | bytes, where: str, *, classify: Classify, in_policy: bool
     return found
 
 
+def built_in(*, classify: Classify, rule: str | None = None) -> tuple[Case, ...]:
+    """The built-in policy's own tests; with `rule`, those of that rule alone."""
+    folder = resources.files("scangate.policy").joinpath("default-tests")
+    files = sorted((each for each in folder.iterdir() if each.name.endswith(".yml")), key=lambda each: each.name)
+    return tuple(
+        case
+        for file in files
+        if rule is None or file.name == f"{rule}.yml"
+        for case in read(file.read_bytes(), f"default-tests/{file.name}", classify=classify)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Cases:
     where: str
@@ -309,9 +314,7 @@ class _Cases:
         )
         yield self._case(test, test.text("name"), tuple(test.entries("observe")), expected_)
 
-    def _case(
-        self, entry: Entry, name: str, observed: tuple[Entry, ...], expected: OneRule | Everything
-    ) -> Case:
+    def _case(self, entry: Entry, name: str, observed: tuple[Entry, ...], expected: OneRule | Everything) -> Case:
         seen = tuple(self._observation(each) for each in observed)
         return Case(
             where=f"{self.where}:{entry.place.line}",
@@ -390,13 +393,13 @@ class _Cases:
         except ValueError as exc:
             self.problems.add(entry.leaf("socket").place, f"expected an IP address: {exc}", "Write an IP address.")
         address, network = self.classify(entry.text("socket"))
-        names = ("name.example",) if entry.flag("named", False) else ()
+        names = ("name.example",) if entry.flag("named", default=False) else ()
         return SocketOpened(
             phase=phase, address=address, port=entry.integer("port", 0), network=network, hostnames=names
         )
 
     def _file(self, entry: Entry, phase: Phase) -> FileTouched:
-        read, write, delete = (entry.flag(flag, False) for flag in ("read", "write", "delete"))
+        read, write, delete = (entry.flag(flag, default=False) for flag in ("read", "write", "delete"))
         if not (read or write or delete):
             hint = "Add `read: true`, `write: true` or `delete: true`."
             self.problems.add(entry.place, "nothing was done to the file", hint)
@@ -418,7 +421,7 @@ def _hit(entry: Entry) -> LastPyMileHit:
         test_id=entry.text("test-id"),
         test_name=entry.text("test-name"),
         line=entry.integer("line", 1) if "line" in entry else None,
-        added=entry.flag("added", False),
+        added=entry.flag("added", default=False),
         text=entry.text("text"),
     )
 
@@ -435,8 +438,5 @@ def _expected(entry: Entry) -> ExpectedFinding:
     return ExpectedFinding(
         rule=entry.text("rule"),
         action=entry.text("action") or None,
-        allowed=entry.flag("allowed", False) if "allowed" in entry else None,
+        allowed=entry.flag("allowed", default=False) if "allowed" in entry else None,
     )
-
-
-Results = tuple[Analysed | Shortfall, ...]

@@ -1,6 +1,7 @@
 """The policy language, version 1: every key, its form and its meaning, each declared once."""
 
 from scangate.models import Action, Ecosystem, Engine, Mode, OutcomeAction, OutcomeCode, Phase, Severity
+from scangate.policy.cases import TESTS
 from scangate.policy.conditions import KINDS
 from scangate.policy.model import BLANK, HOOK_OUTCOMES, Observe
 from scangate.policy.shapes import (
@@ -257,5 +258,6 @@ POLICY = Record(
             doc="Rules of one's own, and changes to built-in ones.",
         ),
         Field(name="allow", shape=Many(item=_ALLOW), doc="Exceptions: one package, named rules, a reason, a last day."),
+        Field(name="tests", shape=TESTS, doc="What it must find, and what not: `scangate policy test` tries it."),
     ),
 )
