@@ -13,7 +13,6 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from scangate.changes.git import Git, GitError
 from scangate.changes.worktree import WorkTree
 from scangate.errors import UsageError
 from scangate.files import Files
+from scangate.globs import path_matches
 
 LEFT_OUT = frozenset(
     {
@@ -70,7 +70,7 @@ def discover(
     """The lockfiles at `paths` (in the working directory where there are none), each once, sorted by path.
 
     `recognise` gives a path's format, or None; `formats` are those that can be read. `exclude` are globs as
-    `excludes` takes them, from the repository's root, or from `cwd` where there is no repository.
+    `path_matches` takes them, from the repository's root, or from `cwd` where there is no repository.
 
     A folder is searched. A file is taken as `lockfile_as` says, else as its name says, and also where it is
     excluded: it was asked for. Raises UsageError where a PATH does not exist, or is a file that its name does not
@@ -90,35 +90,6 @@ def discover(
     ]
     by_path = {candidate.path: candidate for candidate in found}
     return tuple(by_path[path] for path in sorted(by_path))
-
-
-def excludes(patterns: Iterable[str], path: str) -> bool:
-    """Whether a glob matches the whole path, or a folder above it ("docs" is "docs/**").
-
-    Both start at the same root. `*`, `?` and `[…]` stay within one name, `**` stands for any number of folders,
-    none included: "**/fixtures" is every folder "fixtures", "docs/*.txt" only files in "docs" itself.
-    """
-    parts = path.split("/")
-    return any(_matches([part for part in pattern.split("/") if part not in ("", ".")], parts) for pattern in patterns)
-
-
-def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
-    # All places in the pattern at once, so that no pattern can take exponential time.
-    places = _behind_stars(pattern, {0})
-    for part in parts:
-        if len(pattern) in places:
-            break
-        stays = {place for place in places if pattern[place] == "**"}
-        moves = {place + 1 for place in places - stays if fnmatchcase(part, pattern[place])}
-        places = _behind_stars(pattern, stays | moves)
-    return bool(pattern) and len(pattern) in places
-
-
-def _behind_stars(pattern: Sequence[str], places: set[int]) -> set[int]:
-    for place in range(min(places, default=len(pattern)), len(pattern)):
-        if place in places and pattern[place] == "**":
-            places.add(place + 1)
-    return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +125,7 @@ class _Search:
         start = os.path.relpath(os.path.realpath(folder), os.path.realpath(root)).replace(os.sep, "/")
 
         def excluded(name: str) -> bool:
-            return excludes(self.exclude, name if start == "." else f"{start}/{name}")
+            return path_matches(self.exclude, name if start == "." else f"{start}/{name}")
 
         tree = WorkTree(self.cwd, root=root)
         found = [

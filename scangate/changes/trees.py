@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from pathlib import Path
 
-from scangate.changes.discovery import LEFT_OUT, Candidate, excludes
+from scangate.changes.discovery import LEFT_OUT, Candidate
 from scangate.changes.git import Git
 from scangate.changes.objects import Objects, TooLargeError
 from scangate.errors import BaseError, LockfileError, UsageError
 from scangate.files import MAX_LOCKFILE_BYTES
+from scangate.globs import path_matches
 
 MAX_LINKS = 40
 """Symbolic links that one path may lead through (as Linux has it)."""
@@ -255,7 +256,7 @@ def _below(name: str, target: str) -> str | None:
 
 def _is_searched(below: str, name: str, exclude: Sequence[str]) -> bool:
     # What is named as PATH was asked for, excluded or not.
-    return below == "" or (LEFT_OUT.isdisjoint(below.split("/")[:-1]) and not excludes(exclude, name))
+    return below == "" or (LEFT_OUT.isdisjoint(below.split("/")[:-1]) and not path_matches(exclude, name))
 
 
 def _from_tree(listing: bytes) -> Iterator[tuple[str, Entry]]:
