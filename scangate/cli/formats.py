@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scangate import __version__
+from scangate import __version__, output
+from scangate.cli import project
 from scangate.cli.context import Context
 from scangate.errors import ExitCode, UsageError
 from scangate.models import Verdict
+from scangate.output.base import Links, Setting, Tree
 
-FORMATS = {
-    "terminal": "for people",
-    "json": "everything, described by docs/schema/verdict-v1.json",
-}
+FORMATS = {name: each.summary for name, each in output.FORMATS.items()}
+
+LINK_VARIABLES = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA")
+"""Where the lines of the lockfiles can be looked at; GitHub Actions sets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def emit(verdict: Verdict, targets: Sequence[Target], context: Context) -> int:
     code = exit_code(verdict)
     problems = []
     for target in sorted(targets, key=lambda target: target.file is not None):
-        text = _render(target, verdict, code, context)
+        text = output.FORMATS[target.name].render(verdict, _setting(target, code, context))
         if target.file is None:
             context.stdout.write(text)
             context.stdout.flush()
@@ -115,15 +117,13 @@ def _target(text: str, cwd: Path) -> Target:
     return Target(name, path)
 
 
-def _render(target: Target, verdict: Verdict, code: ExitCode, context: Context) -> str:
-    match target.name:
-        case "json":
-            from scangate.output import verdict_json
-
-            return verdict_json.render(verdict, exit_code=code, version=__version__)
-        case _:
-            from scangate.output import terminal
-
-            to_file = target.file is not None
-            colour = not to_file and context.colour(context.stdout)
-            return terminal.render(verdict, colour=colour, width=80 if to_file else context.width())
+def _setting(target: Target, code: ExitCode, context: Context) -> Setting:
+    to_file = target.file is not None
+    return Setting(
+        version=__version__,
+        exit_code=code,
+        colour=not to_file and context.colour(context.stdout),
+        width=80 if to_file else context.width(),
+        tree=Tree(root=project.root(context).as_posix(), cwd=context.cwd.as_posix()),
+        links=Links.github(*(context.environ.get(name, "") for name in LINK_VARIABLES)),
+    )

@@ -1,1 +1,44 @@
-"""RENDER: a verdict to text. Renderers see the Verdict alone and return text."""
+"""RENDER: a verdict to text. Renderers see the Verdict and their Setting alone, and return text.
+
+This is the literal registry of them. A renderer's module is imported when its format is asked for, not before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scangate.models import Verdict
+from scangate.output.base import Renderer, Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """A format of `--format`: what it is for, in a few words, and its renderer."""
+
+    summary: str
+    render: Renderer
+
+
+def _terminal(verdict: Verdict, setting: Setting) -> str:
+    from scangate.output import terminal
+
+    return terminal.render(verdict, colour=setting.colour, width=setting.width)
+
+
+def _json(verdict: Verdict, setting: Setting) -> str:
+    from scangate.output import verdict_json
+
+    return verdict_json.render(verdict, exit_code=setting.exit_code, version=setting.version)
+
+
+def _sarif(verdict: Verdict, setting: Setting) -> str:
+    from scangate.output import sarif
+
+    return sarif.render(verdict, setting)
+
+
+FORMATS: Mapping[str, Format] = {
+    "terminal": Format(summary="for people", render=_terminal),
+    "json": Format(summary="everything, described by docs/schema/verdict-v1.json", render=_json),
+    "sarif": Format(summary="SARIF 2.1.0, for code scanning", render=_sarif),
+}
+"""An entry here is an option's value, a line of the documents, and what the conformance suite runs over."""

@@ -4,17 +4,26 @@ import re
 
 _COMMAND_START = re.compile(r"^(\s*)::", re.MULTILINE)
 
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Fillers, joiners and selectors that `str.isprintable` lets pass and nobody sees (Default_Ignorable_Code_Point)."""
+
+_PLAIN_WORD = re.compile(r"""[("']?[^\W\d_]+(?:['’-][^\W\d_]+)*[)"']?[.,;:!?…]?[)"']?|\d{1,6},?""")
+"""A word that no Markdown, and no filter that makes links afterwards, does anything with."""
+
+_HEX = re.compile(r"[0-9a-fA-F]{7,64}\W?")
+"""What may be the name of a commit."""
+
 
 def terminal(text: str) -> str:
     """Text that a terminal shows as characters and never obeys.
 
     Control characters (ANSI, CR, LF, NUL), format characters (bidirectional overrides, zero width), line
     separators, lone surrogates and unassigned code points become visible escapes: `str.isprintable` is false for
-    just these (and for spaces other than U+0020).
+    just these (and for spaces other than U+0020). So do the few others that nobody sees.
     """
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(char if char.isprintable() else _visible(char) for char in text)
+    return "".join(char if char.isprintable() and not _UNSEEN.match(char) else _visible(char) for char in text)
 
 
 def log(text: str) -> str:
@@ -24,6 +33,61 @@ def log(text: str) -> str:
     text to a line's start, so this is done to the finished text.
     """
     return _COMMAND_START.sub(r"\1:\\:", text).replace("##[", "##\\[")
+
+
+def command_data(text: str) -> str:
+    """The message of a workflow command (`::error::message`), whose lines end with LF.
+
+    The runner undoes just these three escapes, "%" last, so "%" is written first. `##[` in it would be obeyed where
+    the line itself is not taken as a command (a log that is printed again).
+    """
+    text = text.replace("##[", "##\\[")
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def command_property(text: str) -> str:
+    """The value of a property of a workflow command (`::error file=value::`)."""
+    return command_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def code(text: str, *, cell: bool = False) -> str:
+    """A Markdown code span: nothing in it is markup, a link, a mention or a reference, here or afterwards.
+
+    `cell`: in a table, where a bar would end the cell. A backtick is written as an escape, for a longer fence is
+    not read by every implementation.
+    """
+    text = terminal(text).replace("`", "\\x60")
+    if cell:
+        text = text.replace("|", "\\|")
+    return f"`{text}`" if text.strip() else "(empty)"
+
+
+def prose(text: str, *, cell: bool = False) -> str:
+    """A sentence in Markdown: plain words stay as they are, all else stands in code spans.
+
+    GitHub looks for mentions, references, addresses and commits in the finished page, where escaped characters are
+    plain again: only code is left alone.
+    """
+    parts: list[str] = []
+    special: list[str] = []
+    for word in text.split():
+        if _PLAIN_WORD.fullmatch(word) and not _HEX.fullmatch(word):
+            parts += [code(" ".join(special), cell=cell)] if special else []
+            special = []
+            parts.append(word)
+        else:
+            special.append(word)
+    parts += [code(" ".join(special), cell=cell)] if special else []
+    return " ".join(parts)
+
+
+def xml(text: str) -> str:
+    """Text or an attribute's value in XML 1.0, for which control characters are not even allowed as references.
+
+    `::` and `##[` are written with a reference: an XML reader sees them, a CI runner does not.
+    """
+    text = terminal(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return text.replace("'", "&apos;").replace("::", ":&#58;").replace("##[", "#&#35;[")
 
 
 def shorten(text: str, limit: int) -> str:

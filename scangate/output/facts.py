@@ -1,19 +1,24 @@
 """Counts and sentences that several renderers share: they say the same thing in the same words."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
 from scangate.models import (
     Action,
+    Allowed,
     Analysed,
     Change,
     ChangeKind,
+    DecidedShortfall,
     Dependency,
     Finding,
     LockfileVerdict,
     Mode,
+    OutcomeAction,
+    OutcomeCode,
     Status,
     SubjectVerdict,
     Verdict,
@@ -60,14 +65,79 @@ def title(item: ItemVerdict) -> str:
     return item.subject.key if isinstance(item, SubjectVerdict) else item.lockfile.path
 
 
-def places(item: ItemVerdict) -> tuple[str, ...]:
-    """ "lockfile:line" of every entry, in order."""
+Location = tuple[str, int]
+"""A lockfile's path, relative to the working directory, and a line."""
+
+
+def locations(item: ItemVerdict) -> tuple[Location, ...]:
+    """Where every entry stands, in order; empty for a package that no lockfile named."""
     match item:
         case SubjectVerdict(subject=subject):
-            return tuple(dict.fromkeys(f"{d.lockfile}:{d.line}" for d in subject.dependencies if d.lockfile))
+            return tuple(dict.fromkeys((d.lockfile, d.line) for d in subject.dependencies if d.lockfile))
         case LockfileVerdict(lockfile=lockfile):
             lines = sorted({fact.line for fact in lockfile.facts}) or [1]
-            return tuple(f"{lockfile.path}:{line}" for line in lines)
+            return tuple((lockfile.path, line) for line in lines)
+
+
+def places(item: ItemVerdict) -> tuple[str, ...]:
+    """ "lockfile:line" of every entry, in order."""
+    return tuple(f"{path}:{line}" for path, line in locations(item))
+
+
+_PLACE = re.compile(r"(.+):(\d{1,9})", re.DOTALL)
+
+
+def place_in_policy(where: str) -> Location | None:
+    """The file and line of "scangate.yml:12"; None for "default"."""
+    found = _PLACE.fullmatch(where)
+    return (found[1], int(found[2])) if found else None
+
+
+def decision(finding: Finding) -> str:
+    """What was decided, how grave it is and by whom: "high, deny by default"."""
+    return f"{finding.severity}, {finding.action} by {finding.decided_by}"
+
+
+def allowance(allowed: Allowed) -> str:
+    """Who allowed it, why and until when: "fetches its own binary (scangate.yml:12, by ann, until 2027-06-30)"."""
+    owner = f", by {allowed.owner}" if allowed.owner else ""
+    return f"{allowed.reason} ({allowed.where}{owner}, until {allowed.expires})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """One reason for which something was not analysed, or not wholly, with all that it is true of.
+
+    `subjects` are packages and lockfiles, `details` what was said of them, `deciders` who set the action.
+    """
+
+    code: OutcomeCode
+    action: OutcomeAction
+    subjects: tuple[str, ...]
+    details: tuple[str, ...]
+    deciders: tuple[str, ...]
+    locations: tuple[Location, ...]
+
+
+def gaps(verdict: Verdict, action: OutcomeAction) -> list[Gap]:
+    """What the policy gives `action` for, by reason."""
+    found: dict[OutcomeCode, list[tuple[ItemVerdict, DecidedShortfall]]] = defaultdict(list)
+    for item in items(verdict):
+        for decided in item.shortfalls:
+            if decided.action is action:
+                found[decided.shortfall.code].append((item, decided))
+    return [_gap(code, action, found[code]) for code in sorted(found)]
+
+
+def _gap(code: OutcomeCode, action: OutcomeAction, group: list[tuple[ItemVerdict, DecidedShortfall]]) -> Gap:
+    return Gap(
+        code=code,
+        action=action,
+        subjects=tuple(dict.fromkeys(title(item) for item, _ in group)),
+        details=tuple(dict.fromkeys(each.shortfall.detail for _, each in group if each.shortfall.detail)),
+        deciders=tuple(dict.fromkeys(str(each.decided_by) for _, each in group)),
+        locations=tuple(dict.fromkeys(location for item, _ in group for location in locations(item)[:1])),
+    )
 
 
 def way_in(dependencies: Iterable[Dependency]) -> str:
@@ -117,6 +187,8 @@ def headline(verdict: Verdict) -> str:
             text = f"no verdict for {_affected(verdict)}: an outage, a limit or a gap, not a finding of malware."
         case Status.WARNED:
             text = f"{checked} checked, nothing denied."
+        case Status.PASSED if not verdict.subjects and verdict.compared is not None:
+            text = "nothing new: the base has all of it."
         case Status.PASSED:
             text = f"{checked} checked, nothing found."
     if verdict.mode is Mode.OBSERVE:

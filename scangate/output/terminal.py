@@ -1,16 +1,12 @@
 """For people: verdict, what is blocked and why, what to do, what was not analysed. Plain text, colour if asked."""
 
 import textwrap
-from collections import defaultdict
 
 from scangate.models import (
     Action,
-    DecidedShortfall,
-    Decider,
     Finding,
     Mode,
     OutcomeAction,
-    OutcomeCode,
     Status,
     SubjectVerdict,
     Verdict,
@@ -94,7 +90,8 @@ def _blocked(page: _Page, item: facts.ItemVerdict) -> None:
             _finding(page, finding)
     others = [f for f in item.findings if f.allowed is None and f.action is not Action.DENY]
     if others:
-        page.paragraph(f"also: {', '.join(f'{f.rule} ({f.action})' for f in others)}", indent=4, hang=2)
+        shown = ", ".join(f"{_safe(f.rule)} ({_safe(facts.decision(f))})" for f in others)
+        page.paragraph(f"also: {shown}", indent=4, hang=2)
 
 
 def _where(page: _Page, item: facts.ItemVerdict) -> None:
@@ -109,9 +106,8 @@ def _where(page: _Page, item: facts.ItemVerdict) -> None:
 
 
 def _finding(page: _Page, finding: Finding) -> None:
-    built_in = finding.decided_by.decider is Decider.DEFAULT
-    origin = "" if built_in else f" [{_safe(str(finding.decided_by))}]"
-    page.paragraph(f"{finding.rule} ({finding.severity}): {_safe(finding.title)}{origin}", indent=4, hang=2)
+    head = f"{_safe(finding.rule)} ({_safe(facts.decision(finding))})"
+    page.paragraph(f"{head}: {_safe(finding.title)}", indent=4, hang=2)
     for observation in finding.evidence[:MAX_EVIDENCE_LINES]:
         page.paragraph(f"- {_safe(describe(observation))}", indent=6, hang=2)
     if len(finding.evidence) > MAX_EVIDENCE_LINES:
@@ -134,35 +130,26 @@ def _warned(page: _Page, items: list[facts.ItemVerdict]) -> None:
     for item, finding in rows[:MAX_WARNED]:
         place = next(iter(facts.places(item)), "")
         shown = _safe(describe(finding.evidence[0])) if finding.evidence else _safe(finding.title)
-        text = f"{_safe(facts.title(item))} {_safe(place)} {finding.rule} ({finding.action}): {shown}"
+        decision = f"{_safe(finding.rule)} ({_safe(facts.decision(finding))})"
+        text = f"{_safe(facts.title(item))} {_safe(place)} {decision}: {shown}"
         page.paragraph(" ".join(text.split(" ")), indent=2, hang=4)
     if len(rows) > MAX_WARNED:
         page.paragraph(f"and {len(rows) - MAX_WARNED} more (--format json has all)", indent=2)
 
 
 def _not_analysed(page: _Page, verdict: Verdict, action: OutcomeAction, title: str) -> None:
-    groups: dict[OutcomeCode, list[tuple[str, DecidedShortfall]]] = defaultdict(list)
-    for item in facts.items(verdict):
-        for decided in item.shortfalls:
-            if decided.action is action:
-                groups[decided.shortfall.code].append((facts.title(item), decided))
-    if not groups:
-        return
-    page.heading(title, "open" if action is OutcomeAction.FAIL else "strong")
-    for code in sorted(groups):
-        _shortfall_group(page, code, groups[code])
-
-
-def _shortfall_group(page: _Page, code: OutcomeCode, group: list[tuple[str, DecidedShortfall]]) -> None:
-    meaning, advice = MEANING[code]
-    names = list(dict.fromkeys(name for name, _ in group))
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    page.paragraph(f"{code} ({len(names)}): {meaning}", indent=2, hang=2)
-    page.paragraph(f"{', '.join(_safe(name) for name in names[:MAX_NAMED])}{more}", indent=4, hang=2)
-    details = list(dict.fromkeys(d.shortfall.detail for _, d in group if d.shortfall.detail))
-    for detail in details[:MAX_EVIDENCE_LINES]:
-        page.paragraph(f"- {_safe(detail)}", indent=4, hang=2)
-    page.paragraph(f"now: {advice}", indent=4, hang=5)
+    gaps = facts.gaps(verdict, action)
+    if gaps:
+        page.heading(title, "open" if action is OutcomeAction.FAIL else "strong")
+    for gap in gaps:
+        meaning, advice = MEANING[gap.code]
+        more = f" and {len(gap.subjects) - MAX_NAMED} more" if len(gap.subjects) > MAX_NAMED else ""
+        deciders = _safe(", ".join(gap.deciders[:MAX_PLACES]))
+        page.paragraph(f"{gap.code} ({len(gap.subjects)}, {gap.action} by {deciders}): {meaning}", indent=2, hang=2)
+        page.paragraph(f"{', '.join(_safe(name) for name in gap.subjects[:MAX_NAMED])}{more}", indent=4, hang=2)
+        for detail in gap.details[:MAX_EVIDENCE_LINES]:
+            page.paragraph(f"- {_safe(detail)}", indent=4, hang=2)
+        page.paragraph(f"now: {advice}", indent=4, hang=5)
 
 
 def _allowed(page: _Page, items: list[facts.ItemVerdict]) -> None:
@@ -171,11 +158,8 @@ def _allowed(page: _Page, items: list[facts.ItemVerdict]) -> None:
         return
     page.heading("Allowed by the policy:")
     for item, finding, allowed in rows:
-        text = (
-            f"{_safe(facts.title(item))} {finding.rule}: {_safe(allowed.reason)}"
-            f" ({_safe(allowed.where)}, until {allowed.expires})"
-        )
-        page.paragraph(text, indent=2, hang=4)
+        head = f"{_safe(facts.title(item))} {_safe(finding.rule)} ({_safe(facts.decision(finding))})"
+        page.paragraph(f"{head}: {_safe(facts.allowance(allowed))}", indent=2, hang=4)
 
 
 def _compared(page: _Page, verdict: Verdict) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -9,17 +10,38 @@ import pytest
 
 from scangate.errors import ExitCode
 from scangate.models import Verdict
-from scangate.output import terminal, verdict_json
+from scangate.output import FORMATS, Format, terminal
+from scangate.output.base import Links, Setting, Tree
 from tests.conftest import ROOT
 from tests.output.cases import CASES
 
 GOLDEN = Path(__file__).parent / "golden"
 
-RENDERERS: dict[str, Callable[[Verdict], str]] = {
-    "terminal.txt": terminal.render,
-    "colour.txt": lambda verdict: terminal.render(verdict, colour=True),
-    "json": lambda verdict: verdict_json.render(verdict, exit_code=ExitCode.PASS, version="0"),
+SETTING = Setting(
+    version="0",
+    exit_code=ExitCode.PASS,
+    tree=Tree(root="/repo", cwd="/repo/app"),
+    links=Links.github("https://github.example", "acme/shop", "1f" * 20),
+)
+
+_SUFFIXES = {
+    "terminal": "terminal.txt",
+    "github": "github.txt",
+    "markdown": "md",
+    "gitlab": "gitlab.json",
+    "junit": "junit.xml",
 }
+
+
+def _renderer(each: Format, setting: Setting = SETTING) -> Callable[[Verdict], str]:
+    return lambda verdict: each.render(verdict, replace(setting, exit_code=exit_code(verdict)))
+
+
+RENDERERS = {
+    **{_SUFFIXES.get(name, name): _renderer(each) for name, each in FORMATS.items()},
+    "colour.txt": _renderer(FORMATS["terminal"], replace(SETTING, colour=True)),
+}
+"""Everything that the conformance suite runs over, by the ending of its golden files: the registry, and colour."""
 
 
 @pytest.mark.parametrize("suffix", RENDERERS)

@@ -1,0 +1,86 @@
+"""What a renderer gets besides the verdict. All of it is decided by the caller; a renderer reads nothing itself."""
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import quote
+
+from scangate.errors import ExitCode
+from scangate.models import Verdict
+
+_SERVER = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.IGNORECASE)
+_REPOSITORY = re.compile(r"(?!\.)[\w.-]{1,100}/(?!\.{1,2}\Z)[\w.-]{1,100}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Where the run stood: the repository's root and the working directory, absolute, written with "/".
+
+    Paths of lockfiles are relative to the working directory; those in a pull request are relative to the root.
+    """
+
+    root: str = ""
+    cwd: str = ""
+
+    def path(self, path: str) -> str:
+        """The path from the repository's root; absolute where it lies outside of it."""
+        whole = posixpath.normpath(posixpath.join(self.cwd, path))
+        return whole.removeprefix(f"{self.root.rstrip('/')}/") if self.root else whole
+
+    @property
+    def folder(self) -> str:
+        """The working directory from the repository's root; "" where it is the root."""
+        return "" if self.cwd == self.root else self.path(self.cwd)
+
+    def inside(self, path: str) -> str | None:
+        """The path from the repository's root; None where it lies outside of it: no reader could follow it there."""
+        found = self.path(path)
+        return None if found.startswith(("/", "../")) or found in ("", ".", "..") else found
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Addresses of lines in the repository's web pages. `base` is "https://SERVER/OWNER/NAME/blob/COMMIT/"."""
+
+    base: str
+
+    @classmethod
+    def github(cls, server: str, repository: str, commit: str) -> "Links | None":
+        """From GITHUB_SERVER_URL, GITHUB_REPOSITORY and GITHUB_SHA; None unless each is just what it should be."""
+        good = (
+            _SERVER.fullmatch(server) is not None
+            and _REPOSITORY.fullmatch(repository) is not None
+            and _COMMIT.fullmatch(commit) is not None
+        )
+        return cls(f"{server}/{repository}/blob/{commit}/") if good else None
+
+    def line(self, path: str, line: int) -> str | None:
+        """The address of a line; `path` is relative to the repository's root. None where no address can name it.
+
+        Everything but letters, digits and `_.-~/` is percent-encoded: no path can end the address or add to it.
+        """
+        try:
+            return f"{self.base}{quote(path, safe='/', errors='surrogateescape')}#L{line}"
+        except UnicodeEncodeError:
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The surroundings of one rendering. `colour` and `width` (columns) are for people at a terminal."""
+
+    version: str
+    exit_code: ExitCode
+    colour: bool = False
+    width: int = 80
+    tree: Tree = Tree()
+    links: Links | None = None
+
+
+class Renderer(Protocol):
+    """What stands behind a format's name."""
+
+    def __call__(self, verdict: Verdict, setting: Setting) -> str:
+        """The whole text, ending with a newline; the same bytes for the same arguments. Never raises."""
