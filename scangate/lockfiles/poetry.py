@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from scangate import purls
 from scangate.errors import LockfileError
@@ -19,7 +20,7 @@ from scangate.lockfiles import integrity, poetry_graph, poetry_project, toml_fil
 from scangate.lockfiles.poetry_graph import Node, Reached
 from scangate.lockfiles.poetry_project import Project, Requirement, items, table
 from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
-from scangate.registries import DEFAULT_URL, Registries
+from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS, Registries
 from scangate.urls import host_of, is_plain, without_credentials
 
 NAME = "poetry-lock"
@@ -152,11 +153,31 @@ def _place(package: _Package, project: Project | None, registries: Registries) -
         case "git":
             return _Place(kind=Kind.GIT, source=f"{url}@{source.resolved or source.reference}", facts=facts)
         case "url":
-            return _Place(kind=Kind.URL, registry=host_of(source.url), source=url, facts=facts)
+            host = host_of(source.url)
+            return _Place(kind=Kind.URL, registry=host, source=url, facts=facts + _mismatch(package, url, host))
         case "file":
             return _Place(kind=Kind.FILE, source=url)
         case _:
             return _Place(kind=Kind.LOCAL, source=url)
+
+
+def _mismatch(package: _Package, url: str, host: str | None) -> tuple[LockFact, ...]:
+    """A wheel says by its name what it is; of other archives only those of the public registry surely do."""
+    file = unquote(url.partition("#")[0]).rpartition("/")[2]
+    is_wheel = file.endswith(".whl")
+    if not is_wheel and host not in PUBLIC_HOSTS[Ecosystem.PYPI]:
+        return ()
+    from packaging.utils import parse_sdist_filename, parse_wheel_filename
+    from packaging.version import Version
+
+    try:
+        name, version = parse_wheel_filename(file)[:2] if is_wheel else parse_sdist_filename(file)
+        if (name, version) == (package.node.name, Version(package.node.version)):
+            return ()
+    except ValueError:  # neither, or the package's own version is none
+        pass
+    detail = f"The entry says {package.node.label}, its URL names something else: {url}."
+    return (LockFact(check="url-mismatch", detail=detail, line=package.line),)
 
 
 def _from_index(package: _Package, source: _Source | None, project: Project | None, registries: Registries) -> _Place:

@@ -55,7 +55,8 @@ def read(path: str, files: Files, registries: Registries) -> Lockfile:
     entries = [bindings.resolve(statement) for statement in run.statements if not statement.is_constraint]
     if any(entry.link is None and places.of(entry.name).ambiguous for entry in entries):
         facts.append(places.extra_index())
-    dependencies = (_dependency(entry, places) for entry in entries)
+    is_hashed = any(entry.hashes for entry in entries)
+    dependencies = (_dependency(entry, places, is_hashed=is_hashed) for entry in entries)
     return Lockfile(path=path, format=NAME, dependencies=_related(dependencies, run.statements), facts=tuple(facts))
 
 
@@ -134,7 +135,20 @@ def _unnamed(link: Link | None) -> str:
     return path.rpartition("/")[2] or link.url
 
 
-def _dependency(entry: _Entry, places: Places) -> Dependency:
+def _dependency(entry: _Entry, places: Places, *, is_hashed: bool) -> Dependency:
+    found = _located(entry, places)
+    if not is_hashed or found.integrity or found.kind in (Kind.GIT, Kind.LOCAL):
+        return found
+    # pip refuses such a file; other installers check the digests that there are, and take the rest as it comes.
+    fact = LockFact(
+        check="no-integrity",
+        detail=f"{found.name} has no --hash, and others here have: nothing holds its source to what was locked.",
+        line=found.line,
+    )
+    return replace(found, facts=(*found.facts, fact))
+
+
+def _located(entry: _Entry, places: Places) -> Dependency:
     line = entry.statement.line
     base = Dependency(
         ecosystem=Ecosystem.PYPI,
