@@ -31,7 +31,7 @@ def test_a_project_with_a_malicious_archive_is_blocked_by_its_line(scangate: Sca
     result = scangate("check", "--local", "--quiet")
     assert result.code == 1, result.out + result.err
     assert f"in package-lock.json:{line}" in result.out
-    assert "net-on-install (high)" in result.out
+    assert "net-on-install (high, deny by default)" in result.out
     assert "cdn-updates.example" in result.out
     assert "analysis by this machine (--local)" in result.out.replace("\n", " ")
     assert not list(Path(project).glob("node_modules"))

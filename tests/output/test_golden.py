@@ -1,47 +1,17 @@
 """Each case in each format equals its golden file; `make golden` rewrites them."""
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from scangate.errors import ExitCode
-from scangate.models import Verdict
-from scangate.output import FORMATS, Format, terminal
-from scangate.output.base import Links, Setting, Tree
+from scangate.output import terminal
 from tests.conftest import ROOT
 from tests.output.cases import CASES
+from tests.output.renderers import RENDERERS
 
 GOLDEN = Path(__file__).parent / "golden"
-
-SETTING = Setting(
-    version="0",
-    exit_code=ExitCode.PASS,
-    tree=Tree(root="/repo", cwd="/repo/app"),
-    links=Links.github("https://github.example", "acme/shop", "1f" * 20),
-)
-
-_SUFFIXES = {
-    "terminal": "terminal.txt",
-    "github": "github.txt",
-    "markdown": "md",
-    "gitlab": "gitlab.json",
-    "junit": "junit.xml",
-}
-
-
-def _renderer(each: Format, setting: Setting = SETTING) -> Callable[[Verdict], str]:
-    return lambda verdict: each.render(verdict, replace(setting, exit_code=exit_code(verdict)))
-
-
-RENDERERS = {
-    **{_SUFFIXES.get(name, name): _renderer(each) for name, each in FORMATS.items()},
-    "colour.txt": _renderer(FORMATS["terminal"], replace(SETTING, colour=True)),
-}
-"""Everything that the conformance suite runs over, by the ending of its golden files: the registry, and colour."""
 
 
 @pytest.mark.parametrize("suffix", RENDERERS)
@@ -52,6 +22,11 @@ def test_golden(case: str, suffix: str, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--golden-update"):
         path.write_text(rendered, encoding="utf-8")
     assert rendered == path.read_text(encoding="utf-8")
+
+
+def test_no_golden_file_is_left_over() -> None:
+    expected = {f"{case}.{suffix}" for case in CASES for suffix in RENDERERS}
+    assert {path.name for path in GOLDEN.iterdir()} == expected
 
 
 @pytest.mark.parametrize("case", CASES)

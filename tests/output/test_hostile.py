@@ -8,7 +8,7 @@ import pytest
 from scangate.models import CommandRun, DecidedBy, Decider, HostContacted, Phase, PolicyNotice, Status
 from scangate.output import dependencies, escape, terminal
 from tests.output.cases import BLOCKED_ITEM, LOCKFILE_ITEM, dependency, finding, subject, verdict
-from tests.output.test_golden import RENDERERS
+from tests.output.renderers import RENDERERS
 
 HOSTILE = {
     "ansi": "\x1b[2J\x1b]0;owned\x07name",

@@ -1,0 +1,36 @@
+"""What the conformance suite runs over: every format of the registry, in a repository's subdirectory, with links."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from scangate.errors import ExitCode
+from scangate.models import Verdict
+from scangate.output import FORMATS, Format
+from scangate.output.base import Links, Setting, Tree
+from scangate.policy.decision import exit_code
+
+SETTING = Setting(
+    version="0",
+    exit_code=ExitCode.PASS,
+    tree=Tree(root="/repo", cwd="/repo/app"),
+    links=Links.github("https://github.example", "acme/shop", "1f" * 20),
+)
+
+_SUFFIXES = {
+    "terminal": "terminal.txt",
+    "github": "github.txt",
+    "markdown": "md",
+    "gitlab": "gitlab.json",
+    "junit": "junit.xml",
+}
+
+
+def _renderer(each: Format, setting: Setting = SETTING) -> Callable[[Verdict], str]:
+    return lambda verdict: each.render(verdict, replace(setting, exit_code=exit_code(verdict)))
+
+
+RENDERERS: dict[str, Callable[[Verdict], str]] = {
+    **{_SUFFIXES.get(name, name): _renderer(each) for name, each in FORMATS.items()},
+    "colour.txt": _renderer(FORMATS["terminal"], replace(SETTING, colour=True)),
+}
+"""By the ending of its golden files: the whole registry, and colour."""
