@@ -32,7 +32,7 @@ from scangate.output.evidence import describe
 
 SCHEMA_VERSION = 1
 
-_OBSERVATION_TYPES: dict[type[Observation], str] = {
+OBSERVATION_TYPES: dict[type[Observation], str] = {
     HostContacted: "host",
     SocketOpened: "socket",
     CommandRun: "command",
@@ -185,7 +185,7 @@ def _notice(notice: PolicyNotice) -> dict[str, Any]:
 
 
 def _observation(observation: Observation) -> dict[str, Any]:
-    shown: dict[str, Any] = {"type": _OBSERVATION_TYPES[type(observation)], "text": describe(observation)}
+    shown: dict[str, Any] = {"type": OBSERVATION_TYPES[type(observation)], "text": describe(observation)}
     for field in fields(observation):
         value = getattr(observation, field.name)
         shown[field.name] = list(value) if isinstance(value, tuple) else value
