@@ -81,10 +81,10 @@ def flag_seen(lockfiles: Sequence[Lockfile], seen: Callable[[str], Iterable[Dige
     def flagged(one: Dependency) -> Dependency:
         if one.purl is None or not one.integrity:
             return one
-        others = [other for other in seen(one.purl) if other]
-        if not is_conflict(one.integrity, others):
+        # Also where another earlier run agrees: else an alarm would be gone in the next run, which has seen this one.
+        other = next((each for each in seen(one.purl) if is_conflict(one.integrity, [each])), None)
+        if other is None:
             return one
-        other = next(other for other in others if is_conflict(one.integrity, [other]))
         detail = f"{one.name}@{one.version} is {shown(one.integrity)} here, and was {shown(other)} in an earlier run."
         return _with(one, CONFLICT_WITH_CACHE, detail)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scangate.errors import StateError
-from scangate.models import MAX_REPORT_BYTES, AnalysisRequest, Report
+from scangate.models import MAX_REPORT_BYTES, AnalysisRequest, Engine, Report
 
 T = TypeVar("T")
 
@@ -33,11 +33,14 @@ MAX_BYTES = 1024**3
 MAX_TASK_AGE = 7 * 86400.0
 """Seconds. A task that nobody asked for in a week is submitted anew."""
 BUSY_SECONDS = 5.0
+MAX_ENTRIES = 100
+"""Of one package that are looked at, the latest ones."""
 
 _TABLES = (
     "CREATE TABLE reports (key BLOB PRIMARY KEY, analyser TEXT NOT NULL, engine TEXT NOT NULL, purl TEXT NOT NULL,"
     " integrity TEXT NOT NULL, task INTEGER, fetched REAL NOT NULL, payload BLOB NOT NULL, digest BLOB NOT NULL)",
     "CREATE INDEX reports_by_age ON reports (fetched)",
+    "CREATE INDEX reports_by_purl ON reports (purl)",
     "CREATE TABLE tasks (key BLOB PRIMARY KEY, analyser TEXT NOT NULL, engine TEXT NOT NULL, purl TEXT NOT NULL,"
     " task INTEGER NOT NULL, submitted REAL NOT NULL)",
 )
@@ -105,6 +108,10 @@ class Cache:
     def report(self, entry: Entry) -> Report | None:
         return self._safely(lambda: self._report(entry), None)
 
+    def entries(self, purl: str) -> tuple[Entry, ...]:
+        """What reports of this package of a registry are kept under, by whichever analyser; the latest first."""
+        return self._safely(lambda: tuple(self._entries(purl)), ())
+
     def keep(self, entry: Entry, report: Report) -> None:
         """Instead of what was kept for the entry before; its task is done with."""
         self._safely(lambda: self._keep(entry, report), None)
@@ -159,6 +166,22 @@ class Cache:
         if _digest(entry.key, packed, task_id) != digest:
             raise _Unusable("a report in it is not what was put there")
         return Report(payload=_unpacked(packed), task_id=task_id)
+
+    def _entries(self, purl: str) -> Iterator[Entry]:
+        database = self._opened(make=False)
+        if database is None:
+            return
+        wanted = "SELECT key, analyser, engine, integrity FROM reports WHERE purl = ? ORDER BY fetched DESC LIMIT ?"
+        for key, analyser, engine, integrity in database.execute(wanted, (purl, MAX_ENTRIES)).fetchall():
+            try:
+                pinned = tuple(tuple(map(str, digests)) for digests in json.loads(integrity))
+                request = AnalysisRequest(purl=purl, engine=Engine(engine), integrity=pinned)
+                entry = Entry(analyser=str(analyser), request=request)
+            except (TypeError, ValueError) as exc:
+                raise _Unusable("an entry in it is not what was put there") from exc
+            # An archive of a project may call itself anything: its key has its bytes in it, and is another one.
+            if entry.key == key:
+                yield entry
 
     def _keep(self, entry: Entry, report: Report) -> None:
         packed = zlib.compress(report.payload)

@@ -1,8 +1,9 @@
-"""An analyser that answers from the cache what it can, and asks another for the rest."""
+"""What the cache is good for: answers without asking again, what older versions did, which digests were seen before."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from scangate.digests import is_conflict
 from scangate.models import Analyser, AnalysisRequest, Answer, Report
 from scangate.service.base import Interrupted
 from scangate.service.cache import Cache, Entry
@@ -45,6 +46,30 @@ class CachedAnalyser:
     def _report(self, request: AnalysisRequest) -> Report | None:
         report = self.cache.report(Entry(analyser=self.analyser, request=request))
         return report if report is not None and self.is_whole(request, report) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What earlier runs have seen of a package, whatever lockfile it stood in. Nothing is asked of anybody."""
+
+    cache: Cache
+    analyser: str
+
+    def report(self, request: AnalysisRequest) -> Report | None:
+        """The latest report by this run's analyser on the package; by digests that do not exclude the request's."""
+        for entry in self.cache.entries(request.purl):
+            asked = entry.request
+            is_same = entry.analyser == self.analyser and asked.engine is request.engine
+            if is_same and not any(is_conflict(digests, asked.integrity) for digests in request.integrity):
+                report = self.cache.report(entry)
+                if report is not None:
+                    return report
+        return None
+
+    def digests(self, purl: str) -> tuple[tuple[str, ...], ...]:
+        """The sets of digests that lockfiles had for the package, each once."""
+        found = (digests for entry in self.cache.entries(purl) for digests in entry.request.integrity)
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

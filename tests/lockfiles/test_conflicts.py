@@ -151,7 +151,8 @@ def test_a_single_package_without_a_digest_stays_its_own_fact() -> None:
     [
         ([("sha512:" + "ab" * 64,)], True),
         ([(), ("sha512:" + "ab" * 64,)], True),
-        ([("sha512:" + "ab" * 64,), ("sha512:" + "00" * 64,)], False),
+        ([("sha512:" + "00" * 64,), ("sha512:" + "ab" * 64,)], True),
+        ([("sha512:" + "00" * 64, "sha512:" + "ab" * 64)], False),
         ([("sha1:" + "ab" * 20,)], False),
         ([()], False),
         ([], False),

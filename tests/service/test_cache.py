@@ -111,6 +111,51 @@ def test_an_archive_is_its_bytes_and_what_goes_with_them() -> None:
     assert len({entry(replace(AXIOS, archive=archive)).key for archive in archives}) == 4
 
 
+def test_what_a_package_is_kept_under_latest_first(opened: Opened) -> None:
+    kept = [
+        entry(),
+        entry(replace(AXIOS, integrity=((), ("sha1:ab", "sha512:cd")))),
+        entry(replace(AXIOS, engine=Engine.LASTPYMILE), analyser="other"),
+    ]
+    for each in kept:
+        opened.now += 1
+        opened().keep(each, REPORT)
+    opened().keep(entry(replace(AXIOS, purl="pkg:npm/axios@1.14.1")), REPORT)
+    assert opened().entries(AXIOS.purl) == tuple(reversed(kept))
+    assert opened().entries("pkg:npm/axios@1.14.2") == ()
+
+
+def test_an_archive_that_calls_itself_a_package_is_not_among_its_entries(opened: Opened) -> None:
+    opened().keep(entry(replace(AXIOS, archive=Archive(filename="a.tgz", content=b"x"))), REPORT)
+    assert opened().entries(AXIOS.purl) == ()
+
+
+def test_no_more_entries_are_looked_at_than_there_can_be(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ENTRIES", 2)
+    for number in range(4):
+        opened.now += 1
+        opened().keep(entry(analyser=str(number)), REPORT)
+    assert [each.analyser for each in opened().entries(AXIOS.purl)] == ["3", "2"]
+
+
+def test_entries_are_found_without_reading_the_reports(opened: Opened) -> None:
+    opened().keep(entry(), REPORT)
+    with closing(sqlite3.connect(opened.directory / FILE)) as database:
+        (plan,) = database.execute("EXPLAIN QUERY PLAN SELECT key FROM reports WHERE purl = ?", ("x",)).fetchall()
+    assert "USING INDEX reports_by_purl" in plan[3]
+
+
+@pytest.mark.parametrize("integrity", ["nonsense", "7", "[7]", b"\xff"])
+@pytest.mark.parametrize("column", ["integrity", "engine"])
+def test_an_entry_that_cannot_be_read_sets_the_file_aside(opened: Opened, column: str, integrity: object) -> None:
+    opened().keep(entry(), REPORT)
+    with closing(sqlite3.connect(opened.directory / FILE)) as database, database:
+        database.execute(f"UPDATE reports SET {column} = ?", (integrity,))
+    assert opened().entries(AXIOS.purl) == ()
+    assert len(opened.warnings) == 1
+    assert (opened.directory / (FILE + SET_ASIDE)).exists()
+
+
 words = st.text(alphabet='ab",[]\\:', max_size=4)
 requests = st.builds(
     AnalysisRequest,

@@ -1,6 +1,7 @@
 """What one run leaves for the next: reports that are not asked for again, tasks that are not submitted again."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from scangate.models import AnalysisRequest, Answer, Archive, Engine, OutcomeCode, Report, Shortfall
 from scangate.service.base import BadAnswer, Interrupted, Refused, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
-from scangate.service.cache import Cache
-from scangate.service.cached import CachedAnalyser, CacheMemory
+from scangate.service.cache import Cache, Entry
+from scangate.service.cached import CachedAnalyser, CacheMemory, History
 from tests.service.simulation import EPOCH, World, down, packages
 
 NAME = "https://api.example.com"
@@ -262,3 +263,48 @@ def test_an_analyser_whose_tasks_end_with_the_run_only_keeps_reports(runs: Runs)
     submitted = runs.submitted
     runs.analyse(requests)
     assert runs.submitted == submitted
+
+
+# ------------------------------------------------------------------------------------------------- earlier runs
+
+OLD = "pkg:npm/left@1.0.0"
+PINNED = AnalysisRequest(purl=OLD, integrity=(("sha512:aa",),))
+
+
+def keep(runs: Runs, payload: bytes, *, analyser: str = NAME, **request: object) -> None:
+    runs.world.clock.now += 1
+    asked = replace(PINNED, **request)  # type: ignore[arg-type]  # for brevity
+    runs.cache.keep(Entry(analyser=analyser, request=asked), Report(payload=payload))
+
+
+def test_an_older_version_is_found_whatever_lockfile_it_stood_in(runs: Runs) -> None:
+    history = History(cache=runs.cache, analyser=NAME)
+    assert history.report(PINNED) is None
+    keep(runs, b"both", integrity=((), ("sha512:aa", "sha512:bb")))
+    assert history.report(PINNED) == Report(payload=b"both")
+    keep(runs, b"later", integrity=(("sha1:cc",),))
+    assert history.report(PINNED) == Report(payload=b"later")
+    assert history.report(replace(PINNED, integrity=())) == Report(payload=b"later")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"analyser": "https://other.example.com"},
+        {"engine": Engine.LASTPYMILE},
+        {"purl": "pkg:npm/left@1.0.1"},
+        {"integrity": (("sha512:bb",),)},
+        {"archive": Archive(filename="left.tgz", content=b"calls itself left")},
+    ],
+)
+def test_what_is_not_about_the_older_version_is_no_report_of_it(runs: Runs, other: dict[str, object]) -> None:
+    keep(runs, b"{}", **other)  # type: ignore[arg-type]  # for brevity
+    assert History(cache=runs.cache, analyser=NAME).report(PINNED) is None
+
+
+def test_digests_that_were_seen_are_those_of_every_analyser(runs: Runs) -> None:
+    keep(runs, b"{}")
+    keep(runs, b"{}", analyser="other", integrity=(("sha512:aa",), ("sha512:bb",)))
+    keep(runs, b"{}", integrity=(("sha512:cc",),), archive=Archive(filename="left.tgz", content=b"x"))
+    seen = History(cache=runs.cache, analyser=NAME).digests(OLD)
+    assert sorted(seen) == [("sha512:aa",), ("sha512:bb",)]
