@@ -24,26 +24,16 @@ as_root() {
 
 install_system_packages() {
   echo "setup: installing the system packages: $*"
-  as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" || {
+  if ! as_root apt-get update -q ||
+    ! as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"; then
     echo "setup: could not install $*: install them by hand and run this again" >&2
     exit 2
-  }
-}
-
-install_sandbox() {
-  local packages=() pair
-  PATH=$PATH:/usr/sbin:/sbin
-  for pair in bwrap:bubblewrap strace:strace ip:iproute2 unshare:util-linux setpriv:util-linux node:nodejs npm:npm; do
-    command -v "${pair%%:*}" >/dev/null 2>&1 || packages+=("${pair#*:}")
-  done
-  [ "${#packages[@]}" -gt 0 ] || return 0
-  command -v apt-get >/dev/null 2>&1 || { echo "setup: no apt-get: install ${packages[*]} by hand" >&2; return 0; }
-  # Without them `make demo` goes on, and says what is missing.
-  (install_system_packages "${packages[@]}") || echo "setup: going on without the sandbox" >&2
+  fi
 }
 
 if [ "$venv" = --sandbox ]; then
-  install_sandbox
+  # Without them `make demo` goes on, and says what is missing.
+  action/sandbox.sh --packages || echo "setup: going on without the sandbox" >&2
   exit 0
 fi
 
