@@ -57,13 +57,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """`@pytest.mark.tool("node")`: skipped where the program is missing; in CI that is a failure."""
     for mark in item.iter_markers("tool"):
         missing = [name for name in mark.args if shutil.which(name) is None]
-        if missing and _IN_CI:
+        if missing and IN_CI:
             pytest.fail(f"CI must have {', '.join(missing)}", pytrace=False)
         if missing:
             pytest.skip(f"needs {', '.join(missing)}")
 
 
-_IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
