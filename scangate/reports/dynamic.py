@@ -64,6 +64,8 @@ class PhaseRecord:
     commands: list[CommandRun] = field(default_factory=list)
     hosts: list[HostContacted] = field(default_factory=list)
     planted: dict[str, str] = field(default_factory=dict)
+    truncated: bool = False
+    """The sandbox could not keep all that was sent (the embedded service's addition)."""
     empty: bool = False
     """The report lists no command, file (not even one that is noise), socket or name at all."""
 
@@ -121,6 +123,9 @@ def shortfalls(phases: tuple[PhaseRecord, ...], ecosystem: Ecosystem | None) -> 
         if record.empty:
             detail = f"Nothing at all was observed in the {phase} phase, not even the analysis's own command."
             yield _shortfall(OutcomeCode.BLIND, phase, detail)
+        if record.truncated:
+            detail = f"More was sent in the {phase} phase than the analysis keeps: what else it held is not known."
+            yield _shortfall(OutcomeCode.BLIND, phase, detail)
         if phase is Phase.IMPORT and (failed := _failed_imports(record)):
             detail = f"No module could be imported, so nothing of the package ran: {shown(', '.join(failed))}."
             yield _shortfall(OutcomeCode.IMPORT_FAILED, phase, detail)
@@ -144,6 +149,7 @@ def _phase(phase: Phase, value: object) -> PhaseRecord:
             for reading in _output(each, f"{where}.Sent[]")[:1]
         ),
     )
+    record.truncated = flag(data.get("Truncated"), f"{where}.Truncated")
     # Checked, not searched: they repeat what the lists say, and hold the environment of every execve.
     items(data.get("Syscalls"), f"{where}.Syscalls")
     record.files.extend(_files(phase, data.get("Files"), f"{where}.Files"))

@@ -51,8 +51,11 @@ def _phase(purl: Purl, trace: PhaseTrace, baits: Mapping[str, str]) -> _Json:
         "Commands": [marker, *_commands(trace)],
         "DNS": _questions(trace),
     }
-    if trace.sent:
-        written["Sent"] = _bodies(trace.sent)
+    bodies, all_of_them = _bodies(trace.sent)
+    if bodies:
+        written["Sent"] = bodies
+    if trace.truncated or not all_of_them:
+        written["Truncated"] = True
     return written
 
 
@@ -87,13 +90,14 @@ def _questions(trace: PhaseTrace) -> list[_Json]:
     return [{"Class": "IN", "Queries": queries}] if queries else []
 
 
-def _bodies(sent: Iterable[bytes]) -> list[str]:
-    """As much as fits: baits are looked for in them."""
+def _bodies(sent: Iterable[bytes]) -> tuple[list[str], bool]:
+    """As much as fits, and whether that is all: baits are looked for in them."""
+    bodies = sorted(set(sent))
     left, found = SENT_BYTES, []
-    for body in sorted(set(sent)):
+    for body in bodies:
         found.append(_encoded(body[:left]))
         left -= min(left, len(body))
-    return [each for each in found if each]
+    return [each for each in found if each], sum(map(len, bodies)) <= SENT_BYTES
 
 
 def _encoded(content: bytes) -> str:

@@ -107,7 +107,7 @@ class PhaseTrace:
     """What one phase did. `status` is the report's word: completed, error_timeout, error_analysis, error_other.
 
     Everything is sorted and without duplicates; only what belongs to the package. `sent`: bodies that reached the
-    sink (bounded), in which baits are looked for.
+    sink (bounded), in which baits are looked for. `truncated`: more reached the sink than could be kept of it.
     """
 
     phase: Phase
@@ -119,6 +119,7 @@ class PhaseTrace:
     reached: tuple[Reached, ...] = ()
     looked_up: tuple[LookedUp, ...] = ()
     sent: tuple[bytes, ...] = ()
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,6 @@ class Tree:
     ended: bool = False
     code: int | None = None
     """The planned process's exit code, None where a signal killed it (or it has not ended)."""
-    called: set[tuple[str, int]] = field(default_factory=set)
-    """Where the package has tried to connect."""
     _processes: dict[int, _Process] = field(default_factory=dict)
     _waiting: dict[int, list[Event]] = field(default_factory=dict)
     _patterns: tuple[re.Pattern[str], ...] = field(init=False)
@@ -180,8 +178,6 @@ class Tree:
         elif process.ours or self._tampered:
             _note(call, process.directory, self.package)
             self._tampered = self._tampered or _opens_memory(call)
-            if call.name == "connect":
-                self.called.update((address, port) for address, port, _ in _addresses(call) if address)
         elif name in _TALKS:
             _talked(call, process.directory, self.others)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import ipaddress
 import os
 import signal
 import subprocess
@@ -16,7 +15,6 @@ from typing import IO
 from scangate.local.sandbox import launch, seccomp, stage, usage
 from scangate.local.sandbox.base import Limits, SandboxFailed
 from scangate.local.sandbox.processes import Tree
-from scangate.local.sandbox.sink import Sink
 from scangate.local.sandbox.trace import Reader, TraceError
 
 _POLL_SECONDS = 0.01
@@ -97,7 +95,6 @@ class Run:
     tree: Tree
     log: Log
     limits: Limits
-    sink: Sink
     stdout: bytes = b""
     stderr: bytes = b""
     verdict: str | None = None
@@ -156,8 +153,6 @@ class Run:
         too_many = used.processes > self.limits.processes + _SOME_MORE
         if too_many or used.memory > self.limits.memory or usage.free_memory() < _RESERVE:
             self._kill("error_other", tracer, now)
-        ports = {port for address, port in set(self.tree.called) if not ipaddress.ip_address(address).is_loopback}
-        self.sink.listen_on(ports)
 
     def _kill(self, verdict: str | None, tracer: subprocess.Popen[bytes], since: float) -> None:
         """End the package's processes, so that the tracer still writes their ends; if that is in vain, all."""

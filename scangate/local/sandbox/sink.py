@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from scangate.local.sandbox import dns, wire_names
 from scangate.local.sandbox.base import LookedUp
+from scangate.local.sandbox.packets import Tap
 
 TCP_PORTS = (
     21, 22, 23, 25, 53, 80, 81, 110, 143, 443, 444, 465, 587, 843, 853, 993, 995, 1080, 1337, 1433, 1521, 2222, 2375,
@@ -21,8 +23,9 @@ TCP_PORTS = (
     8000, 8008, 8080, 8081, 8088, 8200, 8443, 8545, 8888, 9000, 9001, 9050, 9090, 9200, 9443, 9999, 10000, 11211,
     13337, 14444, 27017, 31337, 33333, 44444, 45700, 50000, 55555,
 )  # fmt: skip
-"""Listened on from the start; a port that refused a connection is listened on from then on."""
-UDP_PORTS = (53, 69, 80, 123, 161, 443, 514, 1900, 3478, 4444, 5353, 8080, 9999, 31337)
+"""Listened on from the start; a port that somebody tried to connect to is listened on from then on."""
+UDP_PORTS = (69, 80, 123, 161, 443, 514, 1900, 3478, 4444, 5353, 8080, 9999, 31337)
+"""Where a sender gets no error. What is sent, to any port, the taps have."""
 
 MOST_LISTENERS = 512
 MOST_CONNECTIONS = 256
@@ -40,14 +43,24 @@ _IPV6_PKTINFO_SPACE = 20
 
 @dataclass(slots=True)
 class Records:
-    """What reached the sink since the phase began. `names`: by (address, port), from TLS SNI and HTTP Host."""
+    """What reached the sink since the phase began. `names`: by (address, port), from TLS SNI and HTTP Host.
+
+    `arrived`: what the kernel took each connection and datagram to be meant for; the trace may have looked too early.
+    """
 
     looked_up: set[LookedUp] = field(default_factory=set)
     names: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     sent: list[tuple[str, int, bytes]] = field(default_factory=list)
+    arrived: set[tuple[str, int]] = field(default_factory=set)
     kept: int = 0
     overflow: bool = False
     """Something was left out: the phase's records are not whole."""
+
+    def arrival(self, address: str, port: int) -> None:
+        if len(self.arrived) < _MOST_RECORDS:
+            self.arrived.add((address, port))
+        else:
+            self.overflow = True
 
     def name(self, address: str, port: int, name: str) -> None:
         known = self.names.setdefault((address, port), set())
@@ -85,7 +98,12 @@ class Sink:
     """One thread serves all ports. Made before the process gives up its privileges; then `start`."""
 
     def __init__(
-        self, *, tcp: Iterable[int] = TCP_PORTS, udp: Iterable[int] = UDP_PORTS, dns_port: int = dns.PORT
+        self,
+        *,
+        tcp: Iterable[int] = TCP_PORTS,
+        udp: Iterable[int] = UDP_PORTS,
+        dns_port: int = dns.PORT,
+        taps: Iterable[Tap] = (),
     ) -> None:
         self.names = dns.Names()
         self._records = Records()
@@ -96,8 +114,14 @@ class Sink:
         self._open: dict[socket.socket, _Connection] = {}
         for port in tcp:
             self._listen(port)
-        for port in udp:
-            self._receive(port)
+        self._silent = [self._bound(port) for port in udp]
+        resolver = self._bound(dns_port)
+        resolver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        self._selector.register(resolver, selectors.EVENT_READ, self._question)
+        self._taps = tuple(taps)
+        self._answers: set[tuple[int, bytes | None]] = set()
+        for tap in self._taps:
+            self._selector.register(tap.socket, selectors.EVENT_READ, partial(self._passed, tap))
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
 
     def start(self) -> None:
@@ -120,15 +144,10 @@ class Sink:
                     break
             for connection in list(self._open):
                 self._finish(connection)
+            for tap in self._taps:
+                self._records.overflow |= tap.lost()
             records, self._records = self._records, Records()
         return records
-
-    def listen_on(self, ports: Iterable[int]) -> None:
-        """Have these TCP ports answered, too."""
-        with self._lock:
-            for port in ports:
-                if port not in self._tcp and len(self._tcp) < MOST_LISTENERS:
-                    self._listen(port)
 
     def _run(self) -> None:
         while True:
@@ -161,11 +180,10 @@ class Sink:
             return
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
 
-    def _receive(self, port: int) -> None:
+    def _bound(self, port: int) -> socket.socket:
         receiver = _dual_stack(socket.SOCK_DGRAM)
-        receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         receiver.bind(("::", port))
-        self._selector.register(receiver, selectors.EVENT_READ, self._datagram)
+        return receiver
 
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
@@ -173,7 +191,11 @@ class Sink:
             connection.settimeout(0)
             address, port = connection.getsockname()[:2]
             address = plain_address(address)
-            if ipaddress.ip_address(address).is_loopback or len(self._open) >= MOST_CONNECTIONS:
+            if ipaddress.ip_address(address).is_loopback:
+                connection.close()  # a service of its own machine, which is not there
+                return
+            if len(self._open) >= MOST_CONNECTIONS:
+                self._records.overflow = True
                 connection.close()
                 return
         except OSError:
@@ -191,7 +213,10 @@ class Sink:
         except OSError:
             data = b""
         state.data += data
-        if not data or len(state.data) >= MOST_OF_ONE:
+        if len(state.data) > MOST_OF_ONE:
+            self._records.overflow = True
+            self._finish(connection)
+        elif not data:
             self._finish(connection)
         elif state.port == self._dns_port:
             self._dns_stream(connection, state)
@@ -206,7 +231,8 @@ class Sink:
         while len(state.data) >= 2 and len(state.data) >= 2 + (size := int.from_bytes(state.data[:2])):
             message = bytes(state.data[2 : 2 + size])
             del state.data[: 2 + size]
-            response = self._resolve(message, state.address, state.port)
+            self._record(message, state.address, state.port)
+            _, response = dns.answer(message, self.names)
             if response is not None:
                 connection.send(len(response).to_bytes(2) + response)
 
@@ -219,28 +245,39 @@ class Sink:
             self._records.name(state.address, state.port, name)
         self._records.body(state.address, state.port, data)
 
-    def _datagram(self, receiver: socket.socket) -> None:
-        data, ancillary, _, sender = receiver.recvmsg(_READ, socket.CMSG_SPACE(_IPV6_PKTINFO_SPACE))
-        address = "::"
-        for level, kind, value in ancillary:
-            if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
-                address = plain_address(socket.inet_ntop(socket.AF_INET6, value[:16]))
-        port = receiver.getsockname()[1]
-        if port != self._dns_port:
-            self._records.body(address, port, data)
+    def _passed(self, tap: Tap, _: socket.socket) -> None:
+        packet = tap.read()
+        if packet is None:
             return
-        response = self._resolve(data, address, port)
+        if (packet.port, packet.data) in self._answers:
+            self._answers.remove((packet.port, packet.data))  # the resolver's own, on its way back
+            return
+        address, port = plain_address(packet.address), packet.port
+        if ipaddress.ip_address(address).is_loopback and port != self._dns_port:
+            return
+        if port:
+            self._records.arrival(address, port)
+        if packet.data is not None:
+            self._record(packet.data, address, port)
+        elif port not in self._tcp and len(self._tcp) < MOST_LISTENERS:
+            self._listen(port)
+
+    def _question(self, receiver: socket.socket) -> None:
+        """Answered here, recorded as it passes: the package may take this port, too, and the questions with it."""
+        data, ancillary, _, sender = receiver.recvmsg(_READ, socket.CMSG_SPACE(_IPV6_PKTINFO_SPACE))
+        _, response = dns.answer(data, self.names)
         if response is not None:
+            if self._taps:
+                self._answers.add((sender[1], response))
             # From the address that was asked, or the asker would not take it.
             receiver.sendmsg([response], ancillary, 0, sender)
 
-    def _resolve(self, message: bytes, address: str, port: int) -> bytes | None:
-        asked, response = dns.answer(message, self.names)
+    def _record(self, message: bytes, address: str, port: int) -> None:
+        asked = dns.question(message) if port == self._dns_port else None
         if asked is None:
             self._records.body(address, port, message)
         else:
             self._records.lookup(asked)
-        return response
 
 
 def plain_address(address: str) -> str:

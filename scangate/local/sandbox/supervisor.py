@@ -17,6 +17,7 @@ from pathlib import Path
 from scangate.errors import ScangateError
 from scangate.local.sandbox import dns, launch, stage, wire
 from scangate.local.sandbox.base import LookedUp, PhasePlan, PhaseTrace, Program, Reached, SandboxFailed
+from scangate.local.sandbox.packets import Tap
 from scangate.local.sandbox.processes import Seen, Tree
 from scangate.local.sandbox.running import Log, Run, as_traced
 from scangate.local.sandbox.sink import Records, Sink
@@ -44,7 +45,7 @@ def run(order: wire.Order) -> tuple[PhaseTrace, ...]:
     """All phases. Raises SandboxFailed, TraceError, OSError, SubprocessError."""
     sources = stage.lay_out(order)
     stage.open_network(order.tools)
-    sink = Sink()
+    sink = Sink(taps=(Tap(4), Tap(6)))
     Path("/proc/self/oom_score_adj").write_text("1000")  # the machine's own programs come first
     stage.give_up_privileges(order.user)
     sink.start()
@@ -70,8 +71,8 @@ class _Phase:
             if status != "completed":
                 break
         records = self.sink.take()
-        if records.overflow or not self.sink.alive:
-            raise SandboxFailed("More reached the sandbox's sink than can be kept.")
+        if not self.sink.alive:
+            raise SandboxFailed("The sandbox's sink broke.")
         return PhaseTrace(
             phase=self.plan.phase,
             status=status,
@@ -82,6 +83,7 @@ class _Phase:
             reached=tuple(sorted(self._reached(records), key=lambda item: (item.address, item.port))),
             looked_up=tuple(sorted(self._looked_up(records), key=lambda item: (item.name, item.record_type))),
             sent=tuple(sorted({data for address, port, data in records.sent if self._is_ours(address, port)})),
+            truncated=records.overflow,
         )
 
     def _is_ours(self, address: str, port: int) -> bool:
@@ -89,7 +91,8 @@ class _Phase:
         return (address, port) in self.package.reached or (address, port) not in self.others.reached
 
     def _reached(self, records: Records) -> Iterator[Reached]:
-        for address, port in self.package.reached:
+        # What arrived counts, too: another thread can change an address between the tracer's look and the kernel's.
+        for address, port in self.package.reached | (records.arrived - self.others.reached):
             if (address, port) == (dns.ADDRESS, dns.PORT):
                 continue  # the sandbox's own resolver, told of by `looked_up`
             names = set(records.names.get((address, port), ()))
@@ -114,7 +117,7 @@ class _Phase:
         log = f"{launch.STAGE}/run/log"
         Path(log).unlink(missing_ok=True)
         os.mkfifo(log, 0o600)
-        run = Run(tree=tree, log=Log(log, tree, limits.trace), limits=limits, sink=self.sink)
+        run = Run(tree=tree, log=Log(log, tree, limits.trace), limits=limits)
         status = run.execute(partial(self._argv, program, inner, log), deadline)
         for kept, new in ((self.stdout, run.stdout), (self.stderr, run.stderr)):
             kept += new

@@ -112,6 +112,7 @@ def _encoded(item: PhaseTrace) -> dict[str, Any]:
         "reached": [[reached.address, reached.port, reached.names] for reached in item.reached],
         "looked_up": [[asked.name, asked.record_type] for asked in item.looked_up],
         "sent": [_base64(body) for body in item.sent],
+        "truncated": item.truncated,
     }
 
 
@@ -146,4 +147,5 @@ def _decoded(item: dict[str, Any]) -> PhaseTrace:
         ),
         looked_up=tuple(LookedUp(name=name, record_type=record_type) for name, record_type in item["looked_up"]),
         sent=tuple(base64.b64decode(body) for body in item["sent"]),
+        truncated=item["truncated"],
     )

@@ -88,6 +88,18 @@ def test_the_last_of_the_output_and_not_all_that_was_sent() -> None:
     install = report["Analysis"]["install"]
     assert base64.b64decode(install["Stdout"]) == b"a" * 4093 + b"end"
     assert sum(len(base64.b64decode(each)) for each in install["Sent"]) == compose.SENT_BYTES
+    assert install["Truncated"] is True
+
+
+@pytest.mark.parametrize(
+    "parts", [{"truncated": True}, {"sent": (b"b" * compose.SENT_BYTES, b"c")}], ids=["sink", "report"]
+)
+def test_what_was_left_out_of_a_phase_fails_the_run(parts: dict[str, Any]) -> None:
+    """A package could flood the analysis so that what matters is lost: it is told, and the rest judged."""
+    found = _read(compose.report(PURL, (_trace(), _trace(Phase.IMPORT, **parts)), BAITS, CREATED))
+    assert isinstance(found, Analysed)
+    assert [(each.code, each.phase) for each in found.shortfalls] == [(OutcomeCode.BLIND, Phase.IMPORT)]
+    assert "More was sent in the import phase" in found.shortfalls[0].detail
 
 
 def test_random_names_make_no_difference() -> None:

@@ -125,13 +125,62 @@ def test_a_process_that_the_tracer_cannot_see_into_is_no_analysis() -> None:
         )
 
 
-def test_a_full_sink_is_no_analysis() -> None:
-    with pytest.raises(SandboxFailed, match="sink"):
-        jobs.run_python(
-            "import socket\nfor _ in range(40):\n"
-            "    with socket.create_connection(('203.0.113.1', 80)) as made:\n"
-            "        try:\n            made.sendall(bytes(300_000))\n        except OSError: pass\n"
-        )
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        # more than is kept of all
+        (
+            """
+import socket
+for _ in range(40):
+    with socket.create_connection(("203.0.113.1", 80)) as made:
+        made.sendall(bytes(250_000))
+""",
+            bytes(250_000),
+        ),
+        # more than is kept of one
+        (
+            """
+import socket
+with socket.create_connection(("203.0.113.1", 80)) as made:
+    try:
+        made.sendall(b"first" + bytes(600_000))
+    except OSError:
+        pass
+""",
+            b"first",
+        ),
+        # more at once than are served
+        (
+            """
+import socket
+kept = []
+for number in range(300):
+    kept.append(socket.create_connection(("203.0.113.1", 80), timeout=5))
+kept[0].sendall(b"one of the first")
+""",
+            b"one of the first",
+        ),
+        # datagrams faster than they are read
+        (
+            """
+import os, socket
+made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+made.connect(("203.0.113.1", 80))
+made.send(b"the first one")
+for _ in range(4000):
+    os.write(made.fileno(), bytes(60_000))
+""",
+            b"the first one",
+        ),
+    ],
+    ids=["all", "one", "connections", "datagrams"],
+)
+def test_what_the_sink_cannot_keep_is_told_and_what_it_could_is_kept(source: str, kept: bytes) -> None:
+    trace = jobs.run_python(source)
+    assert (trace.status, trace.truncated) == ("completed", True), trace.stderr
+    assert ("203.0.113.1", 80) in {(item.address, item.port) for item in trace.reached}
+    assert any(body.startswith(kept) for body in trace.sent)
 
 
 def test_a_tree_larger_than_the_disk_is_no_analysis() -> None:

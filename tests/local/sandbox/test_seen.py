@@ -1,5 +1,6 @@
 """What the package does is seen, under its real name, and nothing that it only claims to do is believed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -230,7 +231,7 @@ with socket.create_connection(("203.0.113.81", 80), timeout=5) as made:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 silent = socket.create_connection(("203.0.113.82", 80), timeout=20)
 kept = [socket.create_connection(("203.0.113.83", 80), timeout=5) for _ in range(300)]
-assert any(closed(made) for made in kept[-40:])
+assert any(closed(made) for made in kept[-40:])  # those that are not served; see test_limits
 assert closed(silent)
 for made in kept:
     made.close()
@@ -248,6 +249,79 @@ def test_odd_clients_do_not_stop_the_sink() -> None:
     assert b"stolen by way of port 53" in trace.sent
     assert any(body.endswith(b"the-body!") for body in trace.sent)
     assert {item.names for item in trace.reached if item.address == "203.0.113.80"} == {("put.example",)}
+
+
+UNTRACED = r"""
+import os, socket, struct
+def asking(name):
+    return struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + bytes([len(name)]) + name + b"\7example\0\0\1\0\1"
+# `write` is no call that is traced, and nobody listens on the port
+for family, address in ((socket.AF_INET, "203.0.113.9"), (socket.AF_INET6, "2001:db8::9")):
+    with socket.socket(family, socket.SOCK_DGRAM) as made:
+        made.connect((address, 40123))
+        os.write(made.fileno(), b"written to " + address.encode())
+# in pieces
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as made:
+    made.setsockopt(socket.IPPROTO_IPV6, 24, 1280)  # IPV6_MTU
+    made.connect(("2001:db8::9", 40124))
+    os.write(made.fileno(), b"in pieces " + bytes(2000))
+# the port of the resolver, taken so that the question does not come to it
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("203.0.113.53", 53))
+    taken.settimeout(5)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.connect(("203.0.113.53", 53))
+        os.write(made.fileno(), asking(b"hidden"))
+    assert b"hidden" in taken.recv(512)
+# what stays on its own machine is nobody's business
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+    made.connect(("127.0.0.1", 40125))
+    os.write(made.fileno(), b"to itself")
+"""
+
+
+def test_datagrams_are_seen_however_they_are_sent() -> None:
+    trace = jobs.run_python(UNTRACED)
+    assert (trace.status, trace.truncated) == ("completed", False), trace.stderr
+    assert {b"written to 203.0.113.9", b"written to 2001:db8::9"} <= set(trace.sent)
+    assert any(b"in pieces" in body for body in trace.sent)
+    assert LookedUp(name="hidden.example", record_type="A") in trace.looked_up
+    assert not any(b"to itself" in body for body in trace.sent)
+
+
+RACED = r"""
+import ctypes, json, mmap, os, signal, socket, struct
+libc = ctypes.CDLL(None)
+def address(host, port):
+    return struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, socket.inet_aton(host))
+shared = mmap.mmap(-1, 4096)
+harmless = address("127.0.0.1", 9)
+child = os.fork()
+while child == 0:
+    number = shared[64] * 256 + shared[65]
+    shared[:16] = address("203.0.113.66", 20000 + number)
+    shared[:16] = harmless
+place = ctypes.addressof(ctypes.c_char.from_buffer(shared))
+real = set()
+for number in range(400):
+    shared[64], shared[65] = divmod(number, 256)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        libc.connect(made.fileno(), ctypes.c_void_p(place), 16)
+        real.add(made.getpeername()[1])
+        os.write(made.fileno(), b"x")
+os.kill(child, signal.SIGKILL)
+print(json.dumps(sorted(real - {9})))
+"""
+
+
+def test_an_address_that_is_changed_meanwhile_is_seen_where_it_arrives() -> None:
+    """The trace says what stood there when it looked, the taps what the kernel took."""
+    trace = jobs.run_python(RACED)
+    assert trace.status == "completed", trace.stderr
+    connected = set(json.loads(trace.stdout))
+    assert connected
+    assert connected <= {item.port for item in trace.reached if item.address == "203.0.113.66"}
 
 
 FIRST = r"""
