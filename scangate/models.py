@@ -101,6 +101,8 @@ class Lockfile:
     dependencies: tuple[Dependency, ...] = ()
     facts: tuple[LockFact, ...] = ()
     supported: bool = True
+    unchanged: bool = False
+    """The base has the very same file: nothing of it is new, also where it cannot be read yet."""
 
 
 # ---------------------------------------------------------------------------------------------- changes
@@ -139,17 +141,30 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What the lockfiles were compared with: a commit (full id), or nothing (None), and why that: one sentence.
+
+    `why` may hold text from outside.
+    """
+
+    commit: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What is new against a base.
 
     `lockfiles` are the current ones, each with its new entries and facts alone (unchanged ones are empty).
     `deleted` are lockfiles of the base that are gone, without entries, each with the fact "deleted" where nothing
     replaces it. `changes` name every new entry, and changes of scope, in the order of the lockfiles.
+    `compared` says which base it was.
     """
 
     lockfiles: tuple[Lockfile, ...]
     deleted: tuple[Lockfile, ...] = ()
     changes: tuple[Change, ...] = ()
+    compared: Compared | None = None
 
 
 # --------------------------------------------------------------------------------------------- analysis
@@ -540,22 +555,16 @@ class LockfileVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyNotice:
-    """Something the policy itself has to say in every output: an expired allow entry, an unused one."""
+    """Something the policy itself has to say in every output: an expired allow entry, an unused one.
+
+    `action`: with `deny`, the run is blocked.
+    """
 
     code: str
     message: str
     where: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """What the lockfiles were compared with: a commit (full id), or nothing (None), and why that: one sentence.
-
-    `why` may hold text from outside.
-    """
-
-    commit: str | None
-    why: str
+    action: Action = Action.WARN
+    decided_by: DecidedBy = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

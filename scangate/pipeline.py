@@ -14,13 +14,17 @@ from scangate.models import (
     Analyser,
     AnalysisRequest,
     Answer,
+    Change,
+    ChangeKind,
     Dependency,
     Engine,
     Kind,
     LockFact,
     Lockfile,
     OutcomeCode,
+    PolicyNotice,
     Report,
+    Selection,
     Shortfall,
     Status,
     Subject,
@@ -45,6 +49,11 @@ class Run:
     now: datetime
     elapsed: Callable[[], float]
     analyser_name: str
+    notices: tuple[PolicyNotice, ...] = ()
+    """What was found before anything was analysed, and every output says."""
+
+    earlier: Callable[[AnalysisRequest], Report | None] = lambda _: None
+    """What is at hand of a package from before this run; asks nobody."""
 
     def keeps(self, request: AnalysisRequest, report: Report) -> bool:
         """Whether the report may answer another run, too: it is read as one about the package, and shows all of it.
@@ -63,11 +72,43 @@ class Run:
 _NOT_KEPT = frozenset({OutcomeCode.BLIND, OutcomeCode.STALE})
 
 
-def check(run: Run, lockfiles: Sequence[Lockfile], analyser: Analyser, uploads: Uploads = NO_UPLOADS) -> Verdict:
-    """Have every dependency of the lockfiles analysed, and decide."""
-    subjects = group(lockfiles)
-    requests = requests_for(subjects, run.engines, uploads)
-    return judge(run, subjects, lockfiles, analyser.analyse(requests), uploads)
+def check(run: Run, selection: Selection, analyser: Analyser, uploads: Uploads = NO_UPLOADS) -> Verdict:
+    """Have every new dependency analysed, and decide."""
+    requests = requests_for(subjects_in(selection), run.engines, uploads)
+    return conclude(run, selection, analyser.analyse(requests), uploads)
+
+
+def conclude(
+    run: Run, selection: Selection, answers: Mapping[AnalysisRequest, Answer], uploads: Uploads = NO_UPLOADS
+) -> Verdict:
+    """The verdict on what is new, by the answers that there are."""
+    subjects = [replace(each, earlier=_earlier(run, each)) for each in subjects_in(selection)]
+    verdict = judge(run, subjects, (*selection.lockfiles, *selection.deleted), answers, uploads)
+    new = {subject.key for subject in subjects}
+    scopes = (each for each in selection.changes if each.kind is ChangeKind.SCOPE)
+    return replace(
+        verdict,
+        notices=(*run.notices, *verdict.notices),
+        compared=selection.compared,
+        scope_changes=tuple(each for each in scopes if _key(each.dependency) not in new),
+    )
+
+
+def _earlier(run: Run, subject: Subject) -> tuple[Analysed, ...]:
+    """What the versions that it replaces showed: one result an engine and version, where a report is at hand."""
+    versions = {
+        before.purl: before
+        for change in subject.changes
+        if (before := change.before) is not None and before.version != change.dependency.version
+    }
+    requests = (
+        AnalysisRequest(purl=purl, engine=engine, integrity=(before.integrity,))
+        for purl, before in versions.items()
+        if purl is not None
+        for engine in run.engines
+    )
+    found = (observe(run, request, report) for request in requests if (report := run.earlier(request)) is not None)
+    return tuple(result for result in found if isinstance(result, Analysed))
 
 
 def judge(
@@ -86,6 +127,16 @@ def judge(
         today=run.now.date(),
         analyser=run.analyser_name,
         elapsed_seconds=run.elapsed(),
+    )
+
+
+def subjects_in(selection: Selection) -> tuple[Subject, ...]:
+    """One subject a package that is new, with what happened to its entries."""
+    changes: dict[str, list[Change]] = {}
+    for change in selection.changes:
+        changes.setdefault(_key(change.dependency), []).append(change)
+    return tuple(
+        replace(subject, changes=tuple(changes.get(subject.key, ()))) for subject in group(selection.lockfiles)
     )
 
 

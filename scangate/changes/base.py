@@ -78,7 +78,7 @@ def find_base(
         return place.push_hook(explicit)
     if explicit is not None:
         return place.explicit(explicit)
-    if staged and not _in_ci(environ):
+    if staged and not in_ci(environ):
         return place.commit_hook(index)
     return place.here()
 
@@ -114,7 +114,7 @@ class _Place:
             ("BITBUCKET_BUILD_NUMBER" in environ, self._bitbucket),
             (bool(environ.get("JENKINS_URL")), self._jenkins),
             (_is_true(environ, "BUILDKITE"), self._buildkite),
-            (_in_ci(environ), self._pipeline),
+            (in_ci(environ), self._pipeline),
         ):
             if is_here:
                 return rule()
@@ -300,7 +300,8 @@ def _is_true(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() in ("true", "1")
 
 
-def _in_ci(environ: Mapping[str, str]) -> bool:
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Whether a CI runs this, and nobody sits before it."""
     return environ.get("CI", "").lower() not in ("", "false", "0") or any(
         environ.get(name) for name in ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "BUILDKITE")
     )

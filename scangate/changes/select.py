@@ -1,15 +1,18 @@
 """What is new: entries that no lockfile of the base has, and what became of those that it has. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 from scangate.changes.versions import direction
-from scangate.models import Change, ChangeKind, Dependency, Kind, LockFact, Lockfile, Scope, Selection
+from scangate.digests import is_conflict, shown
+from scangate.models import Change, ChangeKind, Compared, Dependency, Kind, LockFact, Lockfile, Scope, Selection
 
 DELETED = "deleted"
 """The check of the fact that a lockfile is gone (rule `lock-deleted`)."""
+
+INTEGRITY_CHANGED = "integrity-changed"
+"""The check of the fact that a package has other content than in the base."""
 
 _JAVASCRIPT = frozenset({"npm-package-lock", "yarn-lock", "pnpm-lock", "bun-lock", "bun-lock-binary"})
 _WEIGHT = {Scope.PROD: 2, Scope.OPTIONAL: 1, Scope.DEV: 0}
@@ -18,30 +21,17 @@ _PLACE = re.compile(r"^.*?:\d+: ")
 _Identity = str | tuple[str, ...]
 
 
-class Agreement(Enum):
-    """What two sets of digests say of each other."""
-
-    SAME = "same"
-    """They share a digest."""
-    CONFLICT = "conflict"
-    """They share none, and have an algorithm in common."""
-    INCOMPARABLE = "incomparable"
-
-
-def compare(one: Iterable[str], other: Iterable[str]) -> Agreement:
-    """Compare sets of digests "algorithm:hex"."""
-    one, other = set(one), set(other)
-    if one & other:
-        return Agreement.SAME
-    algorithms = {digest.partition(":")[0] for digest in one}
-    shared = any(digest.partition(":")[0] in algorithms for digest in other)
-    return Agreement.CONFLICT if shared else Agreement.INCOMPARABLE
-
-
 def select_new(
-    current: Sequence[Lockfile], base: Sequence[Lockfile], *, renames: Mapping[str, str] | None = None
+    current: Sequence[Lockfile],
+    base: Sequence[Lockfile],
+    *,
+    renames: Mapping[str, str] | None = None,
+    same: Collection[str] = (),
+    compared: Compared | None = None,
 ) -> Selection:
-    """What `current` has that `base` has not. `renames` says which current path was which one of the base.
+    """What `current` has that `base` has not.
+
+    `renames` says which current path was which one of the base, `same` which paths have the same file in both.
 
     New is an entry whose purl (or kind, name, version and source) with these digests is in no lockfile of the base.
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
@@ -53,16 +43,20 @@ def select_new(
     selected: list[Lockfile] = []
     for lockfile in current:
         before = was.get((renames or {}).get(lockfile.path, lockfile.path))
-        found = [(kind, one) for one in lockfile.dependencies if (kind := known.change(one)) is not None]
+        found = [(kind, known.marked(kind, one)) for one in lockfile.dependencies if (kind := known.change(one))]
         new = [one for _, one in found]
         pairs = _Pairs(lockfile, before if found else None)
         changes += _once(pairs.label(kind, one, known) for kind, one in found)
-        selected.append(replace(lockfile, dependencies=tuple(new), facts=_new_facts(lockfile, before)))
+        facts = _new_facts(lockfile, before)
+        selected.append(
+            replace(lockfile, dependencies=tuple(new), facts=facts, unchanged=lockfile.path in same and not new)
+        )
     changes += _scope_changes(current, known)
     return Selection(
         lockfiles=tuple(selected),
         deleted=_deleted(current, base, renames or {}),
         changes=tuple(sorted(changes, key=_order)),
+        compared=compared,
     )
 
 
@@ -110,14 +104,25 @@ class _Known:
         if before is None:
             return ChangeKind.ADDED
         if not self._has_digests(key, one.integrity):
-            relations = {compare(one.integrity, other.integrity) for other in before}
-            is_conflict = Agreement.CONFLICT in relations and Agreement.SAME not in relations
-            return ChangeKind.INTEGRITY if is_conflict else ChangeKind.DIGESTS
+            is_other = is_conflict(one.integrity, (other.integrity for other in before))
+            return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
         if not one.integrity and one.source not in self.bare[key]:
             return ChangeKind.SOURCE  # no digest says that another place has the same content
         if one.facts and not _facts(one.facts) <= {fact for other in before for fact in _facts(other.facts)}:
             return ChangeKind.FACTS
         return None
+
+    def marked(self, kind: ChangeKind, one: Dependency) -> Dependency:
+        """The entry; with the fact that its digests are in conflict with the base's, where they are."""
+        if kind is not ChangeKind.INTEGRITY:
+            return one
+        before = next(other for other in self.entries[identity(one)] if is_conflict(one.integrity, [other.integrity]))
+        detail = (
+            f"{one.name}@{one.version} is {shown(one.integrity)} here, and was {shown(before.integrity)} in "
+            f"{before.lockfile}: other content under the same version."
+        )
+        fact = LockFact(check=INTEGRITY_CHANGED, detail=detail, line=one.line)
+        return replace(one, facts=(*one.facts, fact))
 
     def _has_digests(self, key: _Identity, integrity: tuple[str, ...]) -> bool:
         return self.digests[key].issuperset(integrity) if integrity else key in self.bare

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,18 @@ from scangate import __version__
 from scangate.cli import local, project
 from scangate.cli.context import Context
 from scangate.errors import UsageError
-from scangate.models import Analyser, AnalysisRequest, Answer, Ecosystem, Engine, Lockfile, OutcomeCode, Report
+from scangate.models import (
+    Analyser,
+    AnalysisRequest,
+    Answer,
+    Ecosystem,
+    Engine,
+    Lockfile,
+    OutcomeCode,
+    PolicyNotice,
+    Report,
+    Selection,
+)
 from scangate.pipeline import NO_UPLOADS, NoAnalyser, Run, Uploads, group
 from scangate.policy.model import Policy
 from scangate.service.base import Interrupted, Service
@@ -96,14 +107,15 @@ class Plan:
     quiet: bool
 
 
-def plan(args: argparse.Namespace, policy: Policy) -> Plan:
-    """Raises UsageError."""
+def plan(args: argparse.Namespace, policy: Policy, *, default_timeout: float | None = None) -> Plan:
+    """`default_timeout`: in seconds, where somebody waits. Raises UsageError."""
     from scangate.service.budget import Rate
 
     jobs = getattr(args, "jobs", 8)
     if not 1 <= jobs <= 64:
         raise UsageError(f"--jobs {jobs}: out of range", "Use 1 to 64.")
-    timeout = args.timeout if args.timeout is not None else local.TIMEOUT if args.local else TIMEOUT
+    usual = default_timeout or (local.TIMEOUT if args.local else TIMEOUT)
+    timeout = usual if args.timeout is None else args.timeout
     if not 0 < timeout <= 86400:
         raise UsageError(f"--timeout {timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")
     if args.local and args.rate is not None:
@@ -125,7 +137,13 @@ def plan(args: argparse.Namespace, policy: Policy) -> Plan:
     )
 
 
-def run_of(context: Context, policy: Policy, chosen: Plan, elapsed: Callable[[], float]) -> Run:
+def run_of(
+    context: Context,
+    policy: Policy,
+    chosen: Plan,
+    elapsed: Callable[[], float],
+    notices: tuple[PolicyNotice, ...] = (),
+) -> Run:
     """The pipeline's view of this run. Raises UsageError where the service's address is none."""
     return Run(
         policy=policy,
@@ -133,6 +151,7 @@ def run_of(context: Context, policy: Policy, chosen: Plan, elapsed: Callable[[],
         now=context.now(),
         elapsed=elapsed,
         analyser_name=_service_name(context, chosen),
+        notices=notices,
     )
 
 
@@ -249,15 +268,29 @@ def analyser(
     *,
     lockfiles: Sequence[Lockfile] = (),
     uploads: Uploads = NO_UPLOADS,
+    kept: "Cache | None" = None,
 ) -> Analyser:
-    """Raises UsageError where `--local` is asked for and this machine lacks something that it needs."""
+    """`kept`: the cache, where it is in use already.
+
+    Raises UsageError where `--local` is asked for and this machine lacks something that it needs.
+    """
     if not chosen.cached:
         return _asking(context, chosen, run, NoMemory(), lockfiles, uploads)
     from scangate.service.cached import CacheMemory
 
-    kept = cache(context)
+    kept = kept or cache(context)
     memory = CacheMemory(cache=kept, analyser=_kept_under(chosen, run), is_whole=run.keeps, resumes=not chosen.local)
     return _cached(context, chosen, run, kept, _asking(context, chosen, run, memory, lockfiles, uploads))
+
+
+def in_the_light_of(kept: "Cache", chosen: Plan, run: Run, selection: Selection) -> tuple[Run, Selection]:
+    """The run and what is new, with what the cache knows: older versions' reports, other digests of a package."""
+    from scangate.lockfiles.conflicts import flag_seen
+    from scangate.service.cached import History
+
+    history = History(cache=kept, analyser=_kept_under(chosen, run))
+    flagged = flag_seen(selection.lockfiles, history.digests)
+    return replace(run, earlier=history.report), replace(selection, lockfiles=flagged)
 
 
 def unanswered(

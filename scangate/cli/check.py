@@ -1,46 +1,111 @@
 """`scangate check`: the gate. Lockfiles in, verdict and exit code out."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from scangate.cli import analysis, formats, project, uploads
-from scangate.cli.context import Context
+from scangate.cli import analysis, base, formats, project, uploads
+from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.cli.sides import Found, Read, Sides
 from scangate.errors import ExitCode
-from scangate.models import AnalysisRequest
+from scangate.models import AnalysisRequest, Lockfile, LockfileVerdict, Mode, PolicyNotice, Status, Verdict
+
+if TYPE_CHECKING:
+    from scangate.policy.model import Policy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     project.add_options(parser)
-    parser.add_argument("--all", action="store_true", help="check every dependency (this version always does)")
+    base.add_options(parser)
     analysis.add_options(parser)
     analysis.add_options_for_many(parser)
     formats.add_option(parser)
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
+    targets = formats.parse(args.formats, context.cwd)
+    elapsed = context.stopwatch()
+    with base.opened(args, context) as sides:
+        if args.explain_base:
+            return base.explain(sides, context)
+        found, notices = sides.find(), sides.submodules()
+        if found.is_same and not sides.policies.notices:
+            return _nothing_new(args, context, targets, _unread(found), sides, notices, elapsed)
+        policy = sides.policies.load()
+        if policy.exclude:
+            found, notices = sides.find(policy.exclude), sides.submodules(policy.exclude)
+        read = sides.read(found, policy.registries)
+    notices = (*sides.policies.notices, *read.notices, *notices)
+    return _judge(args, context, targets, policy, read, notices, elapsed)
+
+
+def _judge(
+    args: argparse.Namespace,
+    context: Context,
+    targets: Sequence[formats.Target],
+    policy: "Policy",
+    read: Read,
+    notices: tuple[PolicyNotice, ...],
+    elapsed: Callable[[], float],
+) -> int:
+    """Have what is new analysed, and decide."""
     from scangate import pipeline
     from scangate.service.base import Interrupted
 
-    targets = formats.parse(args.formats, context.cwd)
-    elapsed = context.stopwatch()
-    policy = project.load_policy(args.policy, context)
-    chosen = analysis.plan(args, policy)
-    lockfiles = project.read_lockfiles(args, policy, context)
-    setup = analysis.run_of(context, policy, chosen, elapsed)
-    subjects = pipeline.group(lockfiles)
+    hook = base.in_hook(args, context)
+    policy = policy.in_hook() if hook else policy
+    chosen = analysis.plan(args, policy, default_timeout=base.HOOK_TIMEOUT if hook and args.staged else None)
+    setup = analysis.run_of(context, policy, chosen, elapsed, notices)
+    subjects = pipeline.subjects_in(read.selection)
     # To another machine only where the policy says so: an archive of the project may be anything.
     archives = uploads.find(subjects, context.cwd) if chosen.local or policy.upload_files else pipeline.NO_UPLOADS
     if args.dry_run:
         requests = pipeline.requests_for(subjects, chosen.engines, archives)
         unanswered = analysis.unanswered(context, chosen, setup, requests)
         return _dry_run(unanswered, chosen, setup.analyser_name, context)
-    analyser = analysis.analyser(context, chosen, setup, lockfiles=lockfiles, uploads=archives)
+    selection, kept = read.selection, analysis.cache(context) if chosen.cached and subjects else None
+    if kept is not None:
+        setup, selection = analysis.in_the_light_of(kept, chosen, setup, selection)
+    analyser = analysis.analyser(context, chosen, setup, lockfiles=read.current, uploads=archives, kept=kept)
     try:
-        verdict = pipeline.check(setup, lockfiles, analyser, archives)
+        verdict = pipeline.check(setup, selection, analyser, archives)
     except Interrupted as exc:
-        formats.emit(pipeline.judge(setup, subjects, lockfiles, exc.answers, archives), targets, context)
+        formats.emit(pipeline.conclude(setup, selection, exc.answers, archives), targets, context)
         raise
+    finally:
+        if kept is not None:
+            kept.close()
     return formats.emit(verdict, targets, context)
+
+
+def _nothing_new(
+    args: argparse.Namespace,
+    context: Context,
+    targets: Sequence[formats.Target],
+    found: Sequence[Lockfile],
+    sides: Sides,
+    notices: tuple[PolicyNotice, ...],
+    elapsed: Callable[[], float],
+) -> int:
+    """The verdict where the base has all of it: no policy can say anything about that, and nobody is asked."""
+    if args.dry_run:
+        context.say("scangate: would send nothing: nothing is new.")
+        return ExitCode.PASS
+    verdict = Verdict(
+        status=Status.PASSED,
+        mode=Mode.ENFORCE,
+        subjects=(),
+        lockfiles=tuple(LockfileVerdict(lockfile=one, status=Status.PASSED) for one in found),
+        notices=notices,
+        elapsed_seconds=elapsed(),
+        compared=sides.compared,
+    )
+    return formats.emit(verdict, targets, context)
+
+
+def _unread(found: Found) -> tuple[Lockfile, ...]:
+    return tuple(
+        Lockfile(path=one.path, format=one.format, supported=one.supported, unchanged=True) for one in found.current
+    )
 
 
 def _dry_run(requests: Sequence[AnalysisRequest], chosen: analysis.Plan, service: str, context: Context) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from scangate.changes.select import Agreement, compare, identity, select_new
+from scangate.changes.select import identity, select_new
 from scangate.changes.versions import direction
 from scangate.models import (
     ChangeKind,
@@ -137,21 +137,22 @@ def test_digests_from_two_lockfiles_of_the_base_are_known() -> None:
     assert not new(select_new([lock(npm("left", "1.0.0", B)), base[1]], base))
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ((A,), (A,), Agreement.SAME),
-        ((A, S), (A,), Agreement.SAME),
-        ((A,), (B,), Agreement.CONFLICT),
-        ((A, S), (B,), Agreement.CONFLICT),
-        ((A,), (S,), Agreement.INCOMPARABLE),
-        ((), (A,), Agreement.INCOMPARABLE),
-        ((), (), Agreement.INCOMPARABLE),
-    ],
-)
-def test_sets_of_digests(one: tuple[str, ...], other: tuple[str, ...], expected: Agreement) -> None:
-    assert compare(one, other) is expected
-    assert compare(other, one) is expected
+def test_other_content_is_a_fact_that_says_what_was_and_where() -> None:
+    base = [lock(npm("left", "1.0.0", A)), lock(npm("left", "1.0.0", A, S), path="web/package-lock.json")]
+    selection = select_new([lock(npm("left", "1.0.0", B, line=7))], base)
+    (entry,) = selection.lockfiles[0].dependencies
+    (fact,) = entry.facts
+    assert (fact.check, fact.line) == ("integrity-changed", 7)
+    assert "sha512:bbbb" in fact.detail
+    assert "sha512:aaaa" in fact.detail
+    assert "in package-lock.json" in fact.detail
+    assert selection.changes[0].dependency == entry
+
+
+def test_added_or_incomparable_digests_are_no_other_content() -> None:
+    for digests in ((A, B), (S,)):
+        (entry,) = select_new([lock(npm("left", "1.0.0", *digests))], [lock(npm())]).lockfiles[0].dependencies
+        assert entry.facts == ()
 
 
 def test_the_same_package_from_another_place_without_digests_is_a_change_of_source() -> None:
@@ -301,9 +302,10 @@ def test_nothing_new_is_lost(current: list[Lockfile], base: list[Lockfile]) -> N
     selection = select_new(current, base)
     assert [one.path for one in selection.lockfiles] == [one.path for one in current]
     before = [one for lockfile in base for one in lockfile.dependencies]
-    for lockfile, chosen in zip(current, selection.lockfiles, strict=True):
+    for lockfile, selected in zip(current, selection.lockfiles, strict=True):
+        chosen = {replace(one, facts=()) for one in selected.dependencies}
         for one in lockfile.dependencies:
-            if one in chosen.dependencies:
+            if one in chosen:
                 continue
             same = [other for other in before if other.purl == one.purl]
             # Left out means: each digest, or the lack of any, was in the base for this very purl.

@@ -1,0 +1,269 @@
+"""What is checked and what it is compared with, side by side: their lockfiles, and whose policy decides."""
+
+import argparse
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from scangate import lockfiles
+from scangate.changes import trees
+from scangate.changes.base import Base
+from scangate.changes.discovery import LEFT_OUT, Candidate, discover
+from scangate.changes.git import Git
+from scangate.changes.objects import Objects
+from scangate.changes.trees import GitTree, Place
+from scangate.changes.unchanged import same_lockfiles
+from scangate.changes.worktree import WorkTree
+from scangate.cli.context import Context
+from scangate.cli.policies import Policies
+from scangate.errors import BaseError, LockfileError, UsageError
+from scangate.globs import path_matches
+from scangate.models import Compared, Lockfile, PolicyNotice, Selection
+from scangate.registries import Registries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The lockfiles of both sides, not read yet. `same`: the paths whose files are the same on both."""
+
+    current: tuple[Candidate, ...]
+    before: tuple[Candidate, ...]
+    same: frozenset[str]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether no lockfile differs, came or went: nothing can be new."""
+        return len(self.same) == len(self.current) == len(self.before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """The lockfiles, parsed: `current` is all that there is, `selection` what is new of it."""
+
+    current: tuple[Lockfile, ...]
+    selection: Selection
+    notices: tuple[PolicyNotice, ...] = ()
+    """Of lockfiles in the base that cannot be read."""
+
+
+class Sides:
+    """The one side is the working tree, the index or a pushed commit; the other is a commit, or nothing.
+
+    Paths are as `discovery` shows them.
+    """
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        context: Context,
+        git: Git,
+        base: Base,
+        *,
+        place: Place | None = None,
+        objects: Objects | None = None,
+        index: Path | None = None,
+    ) -> None:
+        self.base = base
+        self._args = args
+        self._context = context
+        self._git = git
+        self._place = place
+        self._objects = objects
+        self._index = index
+
+    @property
+    def compared(self) -> Compared:
+        return Compared(commit=self.base.commit, why=self.base.why)
+
+    @cached_property
+    def policies(self) -> Policies:
+        """Raises BaseError where the base's policy is asked for, and there is no base."""
+        wanted = self._args.policy_from or ("base" if self.base.is_proposal else "head")
+        if wanted == "base" and self._before is None:
+            raise BaseError(f"--policy-from base: {self.base.why}", "Name a base with --base REF.")
+        worktree = None if self._place is None else WorkTree(self._context.cwd, root=self._place.root)
+        return Policies(
+            self._args.policy,
+            self._context,
+            place=self._place,
+            base=self._before,
+            checked=self._checked or worktree,
+            from_base=wanted == "base",
+        )
+
+    # ------------------------------------------------------------------------------------------------- trees
+
+    @cached_property
+    def _before(self) -> GitTree | None:
+        """The base's tree; None where everything is new."""
+        return None if self.base.commit is None else self._commit(self.base.commit)
+
+    @cached_property
+    def _checked(self) -> GitTree | None:
+        """The tree that is checked; None where that is the working tree."""
+        if self._args.pushed:
+            assert self.base.head is not None  # a push hook's base says what is pushed
+            return self._commit(self.base.head)
+        return self._indexed if self._args.staged else None
+
+    @cached_property
+    def _indexed(self) -> GitTree:
+        place, objects = self._repository
+        return trees.of_index(self._git, objects, place, self._index)
+
+    def _commit(self, commit: str) -> GitTree:
+        place, objects = self._repository
+        return trees.at_commit(self._git, commit, objects, place)
+
+    @property
+    def _repository(self) -> tuple[Place, Objects]:
+        assert self._place is not None  # where there is a commit or an index, there is a repository
+        assert self._objects is not None
+        return self._place, self._objects
+
+    # --------------------------------------------------------------------------------------------- lockfiles
+
+    def find(self, exclude: Sequence[str] = ()) -> Found:
+        """The lockfiles of both sides. Raises UsageError where a PATH has none on either."""
+        before = () if self._before is None else self._in(self._before, exclude)
+        if self._checked is not None:
+            current = self._in(self._checked, exclude)
+        else:
+            current = discover(
+                self._args.paths,
+                cwd=self._context.cwd,
+                environ=self._context.environ,
+                recognise=lockfiles.recognise,
+                formats=lockfiles.FORMATS,
+                exclude=exclude,
+                lockfile_as=self._args.lockfile_as,
+                may_be_empty=bool(before),
+            )
+        self._refuse_empty([*current, *before])
+        same = frozenset[str]() if self._before is None else same_lockfiles(current, before, self._before)
+        return Found(current=current, before=before, same=same)
+
+    def read(self, found: Found, registries: Registries) -> Read:
+        """All of them, completely. Raises LockfileError where a current one cannot be read.
+
+        What cannot be read in the base is taken to hold nothing, so that all of it is new, and that is said.
+        """
+        from scangate.changes.select import select_new
+        from scangate.lockfiles.examine import examine
+
+        parsed = lockfiles.read_all(found.current, registries, named=self._named(found.current))
+        current = examine(parsed, registries)
+        if self._before is None:
+            return Read(current=current, selection=Selection(lockfiles=current, compared=self.compared))
+        known = {one.path: one for one in parsed if one.path in found.same}
+        base, notices = _read_base(found.before, known, registries)
+        selection = select_new(
+            current,
+            examine(base, registries),
+            renames=self._renames({one.path for one in parsed}, {one.path for one in base}),
+            same=found.same,
+            compared=self.compared,
+        )
+        return Read(current=current, selection=selection, notices=notices)
+
+    def _in(self, tree: GitTree, exclude: Sequence[str]) -> tuple[Candidate, ...]:
+        return trees.lockfiles_in(
+            tree,
+            self._args.paths,
+            recognise=lockfiles.recognise,
+            formats=lockfiles.FORMATS,
+            exclude=exclude,
+            lockfile_as=self._args.lockfile_as,
+        )
+
+    def _refuse_empty(self, found: Sequence[Candidate]) -> None:
+        """An empty answer must not look like a pass, nor one to a single PATH of several."""
+        places = [self._absolute(one.path) for one in found]
+        for path in self._args.paths or (".",):
+            target = self._absolute(path)
+            if not any(place.is_relative_to(target) for place in places):
+                raise UsageError(
+                    f"{path}: no lockfile here, neither now nor in the base.",
+                    "Commit the lockfile of your package manager, or name the folder or the file that it is in.",
+                )
+
+    def _named(self, found: Sequence[Candidate]) -> frozenset[str]:
+        named = {self._absolute(path) for path in self._args.paths}
+        return frozenset(one.path for one in found if self._absolute(one.path) in named)
+
+    def _absolute(self, path: str) -> Path:
+        return Path(os.path.abspath(self._context.cwd / path))  # noqa: PTH100 - as discovery has it
+
+    def _renames(self, current: Collection[str], before: Collection[str]) -> Mapping[str, str]:
+        assert self.base.commit is not None
+        return trees.renames(
+            self._git,
+            self._repository[0],
+            self.base.commit,
+            gone=set(before) - set(current),
+            added=set(current) - set(before),
+            head=self.base.head,
+            cached=self._args.staged,
+            index=self._index,
+        )
+
+    # -------------------------------------------------------------------------------------------- submodules
+
+    def submodules(self, exclude: Sequence[str] = ()) -> tuple[PolicyNotice, ...]:
+        """What moved since the base and cannot be seen here: a tree of git has no files of its submodules.
+
+        In the working tree those are seen that are checked out.
+        """
+        if self._before is None or self._place is None:
+            return ()
+        was = self._before.submodules
+        if self._checked is not None:
+            now = self._checked.submodules
+        elif was or (self._place.root / ".gitmodules").exists():
+            now = self._indexed.submodules
+        else:
+            return ()
+        return tuple(
+            _moved(self._place.shown(path), was.get(path), now.get(path))
+            for path in sorted(was.keys() | now.keys())
+            if was.get(path) != now.get(path) and not self._is_seen(path, exclude)
+        )
+
+    def _is_seen(self, path: str, exclude: Sequence[str]) -> bool:
+        assert self._place is not None
+        if not LEFT_OUT.isdisjoint(path.split("/")) or path_matches(exclude, path):
+            return True  # nobody wants to
+        return self._checked is None and (self._place.root / path / ".git").exists()
+
+
+def _moved(path: str, before: str | None, now: str | None) -> PolicyNotice:
+    if before is None:
+        what = f"is new, at commit {now:.12}"
+    elif now is None:
+        what = f"is gone, it was at commit {before:.12}"
+    else:
+        what = f"moved from commit {before:.12} to {now:.12}"
+    message = f"The submodule {path} {what}. Its lockfiles are not part of this check: check it out, or run one there."
+    return PolicyNotice(code="submodule-changed", message=message, where=path)
+
+
+def _read_base(
+    found: Sequence[Candidate], known: Mapping[str, Lockfile], registries: Registries
+) -> tuple[tuple[Lockfile, ...], tuple[PolicyNotice, ...]]:
+    """The base's lockfiles; those that are `known` need not be parsed again."""
+    from scangate.lockfiles.selection import is_prose, without_overlaps
+
+    base: list[Lockfile] = []
+    notices: list[PolicyNotice] = []
+    for one in without_overlaps(found):
+        try:
+            base.append(known.get(one.path) or lockfiles.read(one.path, one.format, one.files, registries))
+        except LockfileError as exc:
+            if is_prose(one):
+                continue
+            message = f"The base's lockfile cannot be read, so that all of it counts as new: {exc.message}"
+            notices.append(PolicyNotice(code="base-unreadable", message=message, where=one.path))
+            base.append(Lockfile(path=one.path, format=one.format))
+    return tuple(base), tuple(notices)
