@@ -30,6 +30,12 @@ def _json(verdict: Verdict, setting: Setting) -> str:
     return verdict_json.render(verdict, exit_code=setting.exit_code, version=setting.version)
 
 
+def _github(verdict: Verdict, setting: Setting) -> str:
+    from scangate.output import github
+
+    return github.render(verdict, tree=setting.tree)
+
+
 def _sarif(verdict: Verdict, setting: Setting) -> str:
     from scangate.output import sarif
 
@@ -39,6 +45,7 @@ def _sarif(verdict: Verdict, setting: Setting) -> str:
 FORMATS: Mapping[str, Format] = {
     "terminal": Format(summary="for people", render=_terminal),
     "json": Format(summary="everything, described by docs/schema/verdict-v1.json", render=_json),
+    "github": Format(summary="annotations on the lockfiles' lines, for GitHub Actions' log", render=_github),
     "sarif": Format(summary="SARIF 2.1.0, for code scanning", render=_sarif),
 }
 """An entry here is an option's value, a line of the documents, and what the conformance suite runs over."""

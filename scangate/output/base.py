@@ -9,6 +9,9 @@ from urllib.parse import quote
 from scangate.errors import ExitCode
 from scangate.models import Verdict
 
+MAX_PATH = 4096
+"""Characters of a path (PATH_MAX of Linux, in bytes)."""
+
 _SERVER = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.IGNORECASE)
 _REPOSITORY = re.compile(r"(?!\.)[\w.-]{1,100}/(?!\.{1,2}\Z)[\w.-]{1,100}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -35,9 +38,10 @@ class Tree:
         return "" if self.cwd == self.root else self.path(self.cwd)
 
     def inside(self, path: str) -> str | None:
-        """The path from the repository's root; None where it lies outside of it: no reader could follow it there."""
+        """The path from the repository's root; None where no file there can have it: outside of it, or too long."""
         found = self.path(path)
-        return None if found.startswith(("/", "../")) or found in ("", ".", "..") else found
+        outside = found.startswith(("/", "../")) or found in ("", ".", "..")
+        return None if outside or len(found) > MAX_PATH else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,35 @@ def _change(change: Change) -> str:
             assert_never(change.kind)
 
 
+def history(item: ItemVerdict) -> list[str]:
+    """What happened to a package since the base, and how it came in, a line each; nothing where nobody knows."""
+    if not isinstance(item, SubjectVerdict):
+        return []
+    changed, way = change(item.subject.changes), way_in(item.subject.dependencies)
+    return [*([changed] if changed else []), *([f"by {way}"] if way else [])]
+
+
+def scope_changes(verdict: Verdict) -> list[str]:
+    """Packages that are not new and have another use now, a line each."""
+    found = ((change([each]), each.dependency) for each in verdict.scope_changes)
+    return [f"{entry.name}@{entry.version} {what} ({entry.lockfile}:{entry.line})" for what, entry in found]
+
+
+def summary(verdict: Verdict) -> str:
+    """What was looked at, by which policy and whose analysis, in one sentence."""
+    count = counts(verdict)
+    parts = [
+        _many(count.lockfiles, "lockfile"),
+        _many(count.packages, "package"),
+        f"{count.analysed} analysed",
+        f"{count.not_analysed} not analysed",
+        f"{count.blocked} blocked",
+    ]
+    mode = ", mode observe" if verdict.mode is Mode.OBSERVE else ""
+    source = f", analysis by {verdict.analyser}" if verdict.analyser else ""
+    return f"{', '.join(parts)}. Policy: {verdict.policy}{mode}{source}, {verdict.elapsed_seconds:.0f} s."
+
+
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:
     """Counting ones first, then by action and severity."""
     return sorted(findings, key=lambda f: (f.allowed is not None, _ACTIONS.index(f.action), f.rule))
@@ -205,6 +234,8 @@ def _affected(verdict: Verdict) -> str:
         parts.append(f"{packages} of {_many(len(verdict.subjects), 'package')}")
     if lockfiles:
         parts.append(_many(lockfiles, "lockfile"))
+    if verdict.status is Status.BLOCKED and any(notice.action is Action.DENY for notice in verdict.notices):
+        parts.append("an entry of its own")
     return " and ".join(parts) or "this run"
 
 

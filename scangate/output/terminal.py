@@ -5,10 +5,8 @@ import textwrap
 from scangate.models import (
     Action,
     Finding,
-    Mode,
     OutcomeAction,
     Status,
-    SubjectVerdict,
     Verdict,
 )
 from scangate.output import escape, facts
@@ -39,10 +37,11 @@ def render(verdict: Verdict, *, colour: bool = False, width: int = 80) -> str:
     _not_analysed(page, verdict, OutcomeAction.WARN, "Not analysed, or not wholly (warning):")
     _allowed(page, items)
     for notice in verdict.notices:
-        page.paragraph(f"policy: {_safe(notice.message)} ({notice.code}, {_safe(notice.where)})", indent=0)
+        decision = f"{notice.code}, {notice.action} by {notice.decided_by}; {notice.where}"
+        page.paragraph(f"policy: {_safe(notice.message)} ({_safe(decision)})", indent=0)
     _compared(page, verdict)
     page.blank()
-    page.paragraph(_summary(verdict), indent=0)
+    page.paragraph(_safe(facts.summary(verdict)), indent=0)
     return escape.log("\n".join(page.lines) + "\n")
 
 
@@ -99,10 +98,8 @@ def _where(page: _Page, item: facts.ItemVerdict) -> None:
     if places:
         more = f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
         page.paragraph(f"in {', '.join(_safe(place) for place in places[:MAX_PLACES])}{more}", indent=4, hang=2)
-    if isinstance(item, SubjectVerdict) and (change := facts.change(item.subject.changes)):
-        page.paragraph(_safe(change), indent=4, hang=2)
-    if isinstance(item, SubjectVerdict) and (way := facts.way_in(item.subject.dependencies)):
-        page.paragraph(f"by {_safe(way)}", indent=4, hang=2)
+    for line in facts.history(item):
+        page.paragraph(_safe(line), indent=4, hang=2)
 
 
 def _finding(page: _Page, finding: Finding) -> None:
@@ -163,30 +160,16 @@ def _allowed(page: _Page, items: list[facts.ItemVerdict]) -> None:
 
 
 def _compared(page: _Page, verdict: Verdict) -> None:
-    if verdict.scope_changes:
+    changes = facts.scope_changes(verdict)
+    if changes:
         page.heading("Not new, for another use:")
-        for change in verdict.scope_changes[:MAX_NAMED]:
-            name = f"{change.dependency.name}@{change.dependency.version}"
-            page.paragraph(f"{_safe(name)} {facts.change([change])}", indent=2, hang=4)
-        if len(verdict.scope_changes) > MAX_NAMED:
-            page.paragraph(f"and {len(verdict.scope_changes) - MAX_NAMED} more", indent=2)
+    for change in changes[:MAX_NAMED]:
+        page.paragraph(_safe(change), indent=2, hang=4)
+    if len(changes) > MAX_NAMED:
+        page.paragraph(f"and {len(changes) - MAX_NAMED} more", indent=2)
     if verdict.compared is not None:
         page.blank()
         page.paragraph(f"Base: {_safe(verdict.compared.why)}", indent=0)
-
-
-def _summary(verdict: Verdict) -> str:
-    count = facts.counts(verdict)
-    parts = [
-        f"{count.lockfiles} lockfile{'s' * (count.lockfiles != 1)}",
-        f"{count.packages} package{'s' * (count.packages != 1)}",
-        f"{count.analysed} analysed",
-        f"{count.not_analysed} not analysed",
-        f"{count.blocked} blocked",
-    ]
-    mode = ", mode observe" if verdict.mode is Mode.OBSERVE else ""
-    source = f", analysis by {_safe(verdict.analyser)}" if verdict.analyser else ""
-    return f"{', '.join(parts)}. Policy: {_safe(verdict.policy)}{mode}{source}, {verdict.elapsed_seconds:.0f} s."
 
 
 def _safe(text: str) -> str:
