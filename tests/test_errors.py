@@ -11,7 +11,7 @@ from scangate.errors import ExitCode, LockfileError, PolicyError, PurlError, Sca
 
 _NEVER_LEAVE = {
     # Raised through a third party's code (urllib3), caught on the other side of it and made a `Refused` there.
-    "scangate.service.wire.ForbiddenAddressError",
+    "scangate.web.wire.ForbiddenAddressError",
     # Says which entry; the reader, which knows the file's path, makes a LockfileError of it.
     "scangate.lockfiles.npm_graph.TooDeepError",
 }

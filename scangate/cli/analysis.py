@@ -212,9 +212,10 @@ class LocalAnalyser:
     known: local.Known
 
     def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
-        from scangate.service.addresses import read_url
         from scangate.service.budget import NoBudget
-        from scangate.service.settings import Secret, ServiceSettings
+        from scangate.service.settings import ServiceSettings
+        from scangate.web.addresses import read_url
+        from scangate.web.settings import Secret
 
         answers: dict[AnalysisRequest, Answer] = {
             request: shortfall

@@ -1,18 +1,14 @@
 """The service's JSON, read into the contract's shapes. Everything in it is data from outside: types are checked."""
 
-import json
 import re
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scangate.models import Engine
-from scangate.service.base import BadAnswer, Task, TaskPage
-
-MAX_TEXT_CHARACTERS = 300
-"""How much of a text of the server's is kept for people."""
+from scangate.service.base import Task, TaskPage
+from scangate.web.answers import Mask, json_of, one_line
+from scangate.web.errors import BadAnswer
 
 MAX_RETRY_AFTER = 24 * 3600.0
 
@@ -21,16 +17,6 @@ _MAX_URL_CHARACTERS = 8192
 _MAX_ITEMS = 1000
 _ENGINES = frozenset(Engine)
 _SECONDS = re.compile(r"[0-9]{1,9}")
-
-Mask = Callable[[str], str]
-"""Takes the key out of a text, should the server repeat it."""
-
-
-def one_line(text: str, mask: Mask, limit: int = MAX_TEXT_CHARACTERS) -> str:
-    """A text of the server's on one line, without the key and without unprintable characters, cut at `limit`."""
-    masked = mask(text[: 64 * 1024])
-    line = " ".join("".join(character if character.isprintable() else " " for character in masked).split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 class AnswerReader:
@@ -42,7 +28,7 @@ class AnswerReader:
 
     def document(self, body: bytes) -> dict[str, Any]:
         """The body as a JSON object."""
-        document = _json(body)
+        document = json_of(body)
         if not isinstance(document, dict):
             raise self._bad("the answer is no JSON object")
         return document
@@ -127,23 +113,6 @@ class AnswerReader:
 
     def _bad(self, problem: str) -> BadAnswer:
         return BadAnswer(f"{self._what}: {problem}.", "Check that SCANGATE_API_URL is the analysis service's address.")
-
-
-def _json(body: bytes) -> object:
-    """None where the body is not JSON. No error is raised from the decoder's, which holds the whole body."""
-    with suppress(ValueError, RecursionError):
-        return json.loads(body)
-    return None
-
-
-def error_text(body: bytes, mask: Mask) -> str:
-    """What an error's body says, with or without an envelope; "" where it says nothing that can be read."""
-    document = _json(body)
-    if not isinstance(document, dict):
-        return ""
-    texts = [text for name in ("error", "message") if isinstance(text := document.get(name), str)]
-    lines = dict.fromkeys(one_line(text, mask).rstrip(".") for text in texts)
-    return ": ".join(line for line in lines if line)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

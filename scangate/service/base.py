@@ -39,14 +39,6 @@ class TaskPage:
     total: int
 
 
-class Unreachable(ServiceError):
-    """Out of reach, or transient trouble that retries did not mend. `sent`: the request may have been carried out."""
-
-    def __init__(self, message: str, hint: str = "", *, sent: bool = False) -> None:
-        super().__init__(message, hint)
-        self.sent = sent
-
-
 class RateLimited(ServiceError):
     """429. `retry_after` in seconds where the server said it."""
 
@@ -55,16 +47,8 @@ class RateLimited(ServiceError):
         self.retry_after = retry_after
 
 
-class Refused(ServiceError):
-    """The service will not do this (400, 404, 405, 413, 422 …): asking again cannot help."""
-
-
 class Unauthorised(ServiceError):
     """401 or 403: the key is wrong, or lacks the right."""
-
-
-class BadAnswer(ServiceError):
-    """The answer is not in the contract's form (not JSON, wrong types, too large)."""
 
 
 class ReportGone(ServiceError):

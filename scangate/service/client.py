@@ -16,7 +16,11 @@ from urllib.parse import urlencode
 from scangate.errors import PurlError
 from scangate.models import ENGINE_ECOSYSTEMS, MAX_ARCHIVE_BYTES, MAX_REPORT_BYTES, AnalysisRequest, Archive
 from scangate.purls import parse
-from scangate.service.addresses import (
+from scangate.service.answers import AnswerReader, retry_after
+from scangate.service.base import RateLimited, ReportGone, Task, TaskPage, Unauthorised
+from scangate.service.settings import ServiceSettings
+from scangate.urls import host_of
+from scangate.web.addresses import (
     AddressRule,
     any_address,
     foreign_url,
@@ -25,23 +29,13 @@ from scangate.service.addresses import (
     is_public_or_loopback,
     read_url,
 )
-from scangate.service.answers import AnswerReader, error_text, one_line, retry_after
-from scangate.service.base import (
-    BadAnswer,
-    RateLimited,
-    Refused,
-    ReportGone,
-    Task,
-    TaskPage,
-    Unauthorised,
-    Unreachable,
-)
-from scangate.service.settings import ServiceSettings, Timeouts
-from scangate.urls import host_of
+from scangate.web.answers import error_text, one_line
+from scangate.web.errors import BadAnswer, Refused, Unreachable
+from scangate.web.settings import Timeouts
 
 if TYPE_CHECKING:
-    from scangate.service.transport import HttpAnswer, Transport
-    from scangate.service.wire import Resolver
+    from scangate.web.transport import HttpAnswer, Transport
+    from scangate.web.wire import Resolver
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
@@ -169,7 +163,7 @@ class HttpService:
         headers: Mapping[str, str] | None = None,
     ) -> "HttpAnswer":
         """One request to the configured origin, with the key."""
-        from scangate.service.transport import HttpRequest
+        from scangate.web.transport import HttpRequest
 
         if self._key is None:
             raise Unauthorised(f"{what}: there is no key.", "Set SCANGATE_API_KEY or SCANGATE_API_KEY_FILE.")
@@ -227,7 +221,7 @@ class HttpService:
         body: bytes | None = None,
     ) -> "HttpAnswer":
         """One request to a URL that the service gave: public addresses only, and no key."""
-        from scangate.service.transport import HttpRequest
+        from scangate.web.transport import HttpRequest
 
         try:
             target = foreign_url(url, loopback=self._api.is_loopback)
@@ -284,7 +278,7 @@ class HttpService:
         """This thread's connections to the API, or to storage: they are never shared between the two."""
         transports = self._of_thread.transports
         if zone not in transports:
-            from scangate.service.transport import Transport
+            from scangate.web.transport import Transport
 
             transports[zone] = Transport(
                 self._rule(zone), timeouts=self._timeouts, clock=self._clock, resolve=self._resolve

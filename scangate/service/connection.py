@@ -12,10 +12,11 @@ from typing import TypeVar
 
 from scangate.errors import ServiceError
 from scangate.models import AnalysisRequest
-from scangate.service.base import RateLimited, Service, Task, TaskPage, Unauthorised, Unreachable
+from scangate.service.base import RateLimited, Service, Task, TaskPage, Unauthorised
 from scangate.service.budget import Budget
 from scangate.service.retry import Backoff, Breaker, Pace
 from scangate.service.runtime import Execute, Runtime
+from scangate.web.errors import Unreachable
 
 T = TypeVar("T")
 

@@ -14,17 +14,7 @@ from datetime import UTC, datetime
 from scangate import purls
 from scangate.errors import PurlError, ServiceError
 from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
-from scangate.service.base import (
-    BadAnswer,
-    Interrupted,
-    Refused,
-    ReportGone,
-    Service,
-    Task,
-    TaskState,
-    Unauthorised,
-    Unreachable,
-)
+from scangate.service.base import Interrupted, ReportGone, Service, Task, TaskState, Unauthorised
 from scangate.service.board import Board, Job
 from scangate.service.budget import Budget
 from scangate.service.connection import PAGE_SIZE, Connection, OverBudget
@@ -33,6 +23,7 @@ from scangate.service.progress import Progress
 from scangate.service.retry import Backoff
 from scangate.service.runtime import SYSTEM, Runtime
 from scangate.service.watch import HOSTED, MAX_PAGES, Looks, Watch
+from scangate.web.errors import BadAnswer, Refused, Unreachable
 
 URL_TRIES = 5
 """How often a completed task is asked for a report URL that works."""

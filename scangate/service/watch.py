@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 
-from scangate.service.base import BadAnswer, RateLimited, Refused, Task, TaskState, Unauthorised, Unreachable
+from scangate.service.base import RateLimited, Task, TaskState, Unauthorised
 from scangate.service.connection import PAGE_SIZE, Connection, OverBudget
+from scangate.web.errors import BadAnswer, Refused, Unreachable
 
 GROWTH = 1.5
 LISTS_APART = 60.0

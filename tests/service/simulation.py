@@ -16,12 +16,13 @@ from typing import TypeVar
 
 from scangate import purls
 from scangate.models import AnalysisRequest, Answer, Engine
-from scangate.service.base import RateLimited, ReportGone, Task, TaskPage, Unreachable
+from scangate.service.base import RateLimited, ReportGone, Task, TaskPage
 from scangate.service.budget import Budget, ProcessBudget, Rate
 from scangate.service.memory import Memory
 from scangate.service.progress import Progress
 from scangate.service.runtime import Runtime
 from scangate.service.scheduler import Scheduler, Settings
+from scangate.web.errors import Unreachable
 
 T = TypeVar("T")
 

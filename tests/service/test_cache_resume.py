@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from scangate.models import AnalysisRequest, Answer, Archive, Engine, OutcomeCode, Report, Shortfall
-from scangate.service.base import BadAnswer, Interrupted, Refused, Unauthorised
+from scangate.service.base import Interrupted, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.cache import Cache, Entry
 from scangate.service.cached import CachedAnalyser, CacheMemory, History
+from scangate.web.errors import BadAnswer, Refused
 from tests.service.simulation import EPOCH, World, down, packages
 
 NAME = "https://api.example.com"

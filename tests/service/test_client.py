@@ -16,19 +16,10 @@ from scangate import __version__
 from scangate.errors import ServiceError
 from scangate.models import AnalysisRequest, Archive, Engine
 from scangate.service.answers import AnswerReader
-from scangate.service.base import (
-    BadAnswer,
-    RateLimited,
-    Refused,
-    ReportGone,
-    Service,
-    Task,
-    TaskPage,
-    Unauthorised,
-    Unreachable,
-)
+from scangate.service.base import RateLimited, ReportGone, Service, Task, TaskPage, Unauthorised
 from scangate.service.client import MAX_ANSWER_BYTES, HttpService
 from scangate.service.settings import ServiceSettings
+from scangate.web.errors import BadAnswer, Refused, Unreachable
 from tests.service.fakes.raw import Answer, RawServer, Received, envelope, json_response, response
 
 KEY = "pk_live-0123456789"

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 
 from scangate.models import AnalysisRequest, Archive
-from scangate.service.addresses import read_url
-from scangate.service.base import ServiceError, Task, Unreachable
+from scangate.service.base import ServiceError, Task
 from scangate.service.client import HttpService
-from scangate.service.settings import ServiceSettings, Timeouts
-from scangate.service.transport import HttpAnswer, HttpRequest
+from scangate.service.settings import ServiceSettings
+from scangate.web.addresses import read_url
+from scangate.web.errors import Unreachable
+from scangate.web.settings import Timeouts
+from scangate.web.transport import HttpAnswer, HttpRequest
 from tests.service.fakes.certificates import make_certificates
 from tests.service.fakes.proxy import ConnectProxy
 from tests.service.fakes.raw import Answer, RawServer, Received, envelope, json_response, response

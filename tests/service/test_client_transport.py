@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from scangate.models import AnalysisRequest, Archive
-from scangate.service.base import BadAnswer, Refused, ReportGone, ServiceError, Unreachable
+from scangate.service.base import ReportGone, ServiceError
 from scangate.service.client import MAX_ANSWER_BYTES, MAX_REPORT_BYTES, HttpService
-from scangate.service.settings import ServiceSettings, Timeouts
+from scangate.service.settings import ServiceSettings
+from scangate.web.errors import BadAnswer, Refused, Unreachable
+from scangate.web.settings import Timeouts
 from tests.service.fakes.certificates import Certificates, make_certificates
 from tests.service.fakes.proxy import ConnectProxy
 from tests.service.fakes.raw import RawServer, Received, envelope, response

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.service.base import RateLimited, Unreachable
+from scangate.service.base import RateLimited
 from scangate.service.retry import Backoff, Breaker, Pace
+from scangate.web.errors import Unreachable
 from tests.service.simulation import VirtualClock, VirtualLoop
 
 

@@ -11,10 +11,11 @@ from random import Random
 import pytest
 
 from scangate.models import AnalysisRequest, Report
-from scangate.service.base import Refused, Task, TaskPage
+from scangate.service.base import Task, TaskPage
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.runtime import SYSTEM, DaemonThreads
 from scangate.service.scheduler import Scheduler, Settings
+from scangate.web.errors import Refused
 from tests.service.simulation import packages
 
 ROOT = Path(__file__).resolve().parents[2]

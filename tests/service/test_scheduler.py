@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 
 from scangate.models import AnalysisRequest, Answer, Archive, Engine, OutcomeCode, Report, Shortfall
-from scangate.service.base import BadAnswer, Interrupted, Refused, Unauthorised
+from scangate.service.base import Interrupted, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.scheduler import Scheduler
+from scangate.web.errors import BadAnswer, Refused
 from tests.service.simulation import Trouble, World, packages
 
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scangate.models import AnalysisRequest, Archive, Engine, OutcomeCode, Report, Shortfall
-from scangate.service.base import BadAnswer, RateLimited, Refused, Unreachable
+from scangate.service.base import RateLimited
 from scangate.service.budget import ProcessBudget, Rate
+from scangate.web.errors import BadAnswer, Refused, Unreachable
 from tests.service.simulation import COUNTED, World
 
 OPERATIONS = ("submit", "upload", "submit_archive", "task", "list", "report")

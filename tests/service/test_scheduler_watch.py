@@ -6,8 +6,9 @@ from itertools import pairwise
 import pytest
 
 from scangate.models import AnalysisRequest, Engine, OutcomeCode, Report
-from scangate.service.base import BadAnswer, Refused, ServiceError, Unauthorised
+from scangate.service.base import ServiceError, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
+from scangate.web.errors import BadAnswer, Refused
 from tests.service.simulation import World, down, packages, refusing
 from tests.service.test_scheduler import codes
 

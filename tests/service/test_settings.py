@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scangate.errors import UsageError
-from scangate.service.settings import MAX_KEY_CHARACTERS, Secret, ServiceSettings
+from scangate.service.settings import MAX_KEY_CHARACTERS, ServiceSettings
+from scangate.web.settings import Secret
 
 KEY = "pk_live-0123456789"
 

@@ -24,10 +24,10 @@ from urllib3.exceptions import HTTPError
 
 from scangate import __version__
 from scangate.errors import ServiceError
-from scangate.service.addresses import AddressRule, Endpoint
-from scangate.service.base import BadAnswer, Refused, Unreachable
-from scangate.service.settings import Secret, Timeouts
-from scangate.service.wire import EXCHANGE, BoundedAdapter, Exchange, ForbiddenAddressError, Resolver
+from scangate.web.addresses import AddressRule, Endpoint
+from scangate.web.errors import BadAnswer, Refused, Unreachable
+from scangate.web.settings import Secret, Timeouts
+from scangate.web.wire import EXCHANGE, BoundedAdapter, Exchange, ForbiddenAddressError, Resolver
 
 MAX_ERROR_BYTES = 64 * 1024
 """How much of an error's body is read for its message."""
@@ -105,12 +105,12 @@ class Transport:
             return self._exchange(request)
         except _Oversize as exc:
             failure: ServiceError = BadAnswer(
-                f"{request.what}: the answer of {request.target.host} {exc}.", "Tell the service's operator."
+                f"{request.what}: the answer of {request.target.host} {exc}.", "Tell the server's operator."
             )
         except ForbiddenAddressError:
             failure = Refused(
                 f"{request.what}: {request.target.host} resolves to an address that is not allowed there.",
-                "Nothing was sent. Check SCANGATE_API_URL, or tell the service's operator.",
+                "Nothing was sent. Check the address that is configured, or tell the server's operator.",
             )
         except _Failure as exc:
             failure = _told(exc, request, exchange)

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 from requests.adapters import HTTPAdapter
 from urllib3.poolmanager import PoolManager
 
-from scangate.service.addresses import AddressRule, parse_address
-from scangate.service.settings import Timeouts
+from scangate.web.addresses import AddressRule, parse_address
+from scangate.web.settings import Timeouts
 
 _MIN_PATIENCE = 0.001
 

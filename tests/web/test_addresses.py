@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.service.addresses import Endpoint, foreign_url, is_loopback, is_public, read_url
+from scangate.web.addresses import Endpoint, foreign_url, is_loopback, is_public, read_url
 
 NOT_PUBLIC = [
     "0.0.0.0", "0.1.2.3", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.255",
