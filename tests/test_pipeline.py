@@ -1,12 +1,26 @@
 """Which reports may answer another run, too."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scangate.models import AnalysisRequest, Engine, Report
-from scangate.pipeline import Run
+from scangate.models import (
+    Analysed,
+    AnalysisRequest,
+    Change,
+    ChangeKind,
+    Dependency,
+    Ecosystem,
+    Engine,
+    Kind,
+    Lockfile,
+    Report,
+    Selection,
+)
+from scangate.pipeline import Run, conclude
 from scangate.policy import loader
 from tests.conftest import ROOT
 
@@ -70,3 +84,70 @@ def test_a_report_in_which_nothing_was_observed_is_not(report: dict[str, object]
 def test_what_is_no_report_is_not(payload: bytes) -> None:
     request = AnalysisRequest(purl="pkg:pypi/jeilyfish@0.7.1")
     assert not run(datetime(2026, 1, 1, tzinfo=UTC)).keeps(request, Report(payload=payload))
+
+
+# ----------------------------------------------------------------------------------------------- older versions
+
+
+def axios(version: str) -> Dependency:
+    return Dependency(
+        ecosystem=Ecosystem.NPM,
+        name="axios",
+        version=version,
+        kind=Kind.REGISTRY,
+        purl=f"pkg:npm/axios@{version}",
+        integrity=(f"sha512:{version}",),
+        lockfile="package-lock.json",
+    )
+
+
+def earlier(change: Change, at_hand: Mapping[AnalysisRequest, Report]) -> tuple[Analysed, ...]:
+    """What the pipeline finds of the versions that the changed entry replaces."""
+    lockfile = Lockfile(path="package-lock.json", format="npm-package-lock", dependencies=(change.dependency,))
+    at = datetime.fromtimestamp(1_800_000_000, UTC)
+    with_earlier = replace(run(at), earlier=at_hand.get, engines=tuple(Engine))
+    verdict = conclude(with_earlier, Selection(lockfiles=(lockfile,), changes=(change,)), {})
+    (only,) = verdict.subjects
+    return only.subject.earlier
+
+
+def on(version: str, *hosts: str) -> Report:
+    queries = [{"Hostname": host, "Types": ["A"]} for host in hosts]
+    install = {"Status": "completed", "DNS": [{"Class": "IN", "Queries": queries}]}
+    about = {"Ecosystem": "npm", "Name": "axios", "Version": version}
+    document = {"Package": about, "CreatedTimestamp": 1_790_000_000, "Analysis": {"install": install}}
+    return Report(payload=json.dumps(document).encode())
+
+
+OLD = AnalysisRequest(purl="pkg:npm/axios@1.0.0", integrity=(("sha512:1.0.0",),))
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.UPGRADED, ChangeKind.DOWNGRADED, ChangeKind.CHANGED])
+def test_what_the_replaced_version_showed_is_at_hand_whatever_its_age(kind: ChangeKind) -> None:
+    change = Change(kind=kind, dependency=axios("1.1.0"), before=axios("1.0.0"))
+    (found,) = earlier(change, {OLD: on("1.0.0", "old.example")})
+    assert found.engine is Engine.DYNAMIC_ANALYSIS
+    assert [getattr(each, "host", None) for each in found.observations] == ["old.example"]
+
+
+def test_each_engine_has_its_own() -> None:
+    change = Change(kind=ChangeKind.UPGRADED, dependency=axios("1.1.0"), before=axios("1.0.0"))
+    asked = replace(OLD, engine=Engine.LASTPYMILE)
+    assert earlier(change, {asked: on("1.0.0")}) == ()  # no report of that engine
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(kind=ChangeKind.ADDED, dependency=axios("1.1.0")),
+        Change(kind=ChangeKind.INTEGRITY, dependency=axios("1.0.0"), before=axios("1.0.0")),
+        Change(kind=ChangeKind.SOURCE, dependency=axios("1.1.0"), before=replace(axios("1.0.0"), purl=None)),
+    ],
+)
+def test_what_replaces_no_package_of_a_registry_has_nothing_earlier(change: Change) -> None:
+    assert earlier(change, {OLD: on("1.0.0", "old.example")}) == ()
+
+
+def test_a_report_on_another_package_says_nothing_of_the_replaced_one() -> None:
+    change = Change(kind=ChangeKind.UPGRADED, dependency=axios("1.1.0"), before=axios("1.0.0"))
+    assert earlier(change, {OLD: on("1.0.1", "old.example")}) == ()

@@ -80,6 +80,26 @@ def test_a_changed_digest_is_analysed_again(scangate: Scangate, project: Path, r
     assert outcomes(result.json) == {AXIOS: "no-credentials"}
 
 
+def test_other_digests_than_an_earlier_run_saw_are_a_finding_in_every_run_from_then_on(
+    scangate: Scangate, project: Path, replay: Replay
+) -> None:
+    example("axios-replica", project)
+    scangate("check", **replay.environ)
+    lock = project / "package-lock.json"
+    document = json.loads(lock.read_text())
+    entry = document["packages"]["node_modules/axios-replica"]
+    entry["integrity"] = "sha512-" + "A" * 86 + "=="
+    lock.write_text(json.dumps(document, indent=2))
+    for _ in range(2):
+        found = scangate("check", "--format", "json", **replay.environ).json
+        (axios,) = [package for package in found["packages"] if package["purl"] == AXIOS]  # type: ignore[attr-defined]
+        (finding,) = [each for each in axios["findings"] if each["rule"] == "lock-integrity-cached-conflict"]
+        assert finding["action"] == "warn"
+        assert "sha512:0000" in json.dumps(finding["evidence"])
+    without = scangate("check", "--format", "json", "--no-cache", **replay.environ)
+    assert "lock-integrity-cached-conflict" not in without.out
+
+
 def test_the_dry_run_counts_what_would_be_sent(scangate: Scangate, project: Path, replay: Replay) -> None:
     example("axios-replica", project)
     assert len(scangate("check", "--dry-run", **replay.environ).out.splitlines()) == 3
