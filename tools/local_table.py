@@ -96,10 +96,15 @@ def analysed() -> tuple[SubjectVerdict, ...]:
     parser = argparse.ArgumentParser()
     analysis.add_options(parser)
     plan = analysis.plan(parser.parse_args(["--local", "--no-cache"]), policy)
-    requests = [AnalysisRequest(purl=purl) for purl in (*_purls(Ecosystem.NPM, NPM), *_purls(Ecosystem.PYPI, PYPI))]
-    answers = analysis.analyser(context, plan, run).analyse(requests)
-    subjects = [pipeline.subject_of(each.purl, (pipeline.observe(run, each, answers.get(each)),)) for each in requests]
+    wanted = requests()
+    answers = analysis.analyser(context, plan, run).analyse(wanted)
+    subjects = [pipeline.subject_of(each.purl, (pipeline.observe(run, each, answers.get(each)),)) for each in wanted]
     return pipeline.judge(run, subjects, (), {}).subjects
+
+
+def requests() -> list[AnalysisRequest]:
+    """The packages of the table."""
+    return [AnalysisRequest(purl=purl) for purl in (*_purls(Ecosystem.NPM, NPM), *_purls(Ecosystem.PYPI, PYPI))]
 
 
 def _purls(ecosystem: Ecosystem, listed: str) -> list[str]:
