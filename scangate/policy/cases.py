@@ -6,7 +6,7 @@ They stand under `tests` in the policy, or in a file of their own beside it. Wha
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
 
@@ -44,6 +44,7 @@ from scangate.purls import parse
 
 PACKAGE = "pkg:npm/thing@1.2.3"
 """What a test is about where it does not say."""
+REPLACED = "1.2.2"
 LOCKFILE = "package-lock.json"
 
 Classify = Callable[[str], tuple[str, Network]]
@@ -129,14 +130,14 @@ _OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
 assert _OBSERVED.keys() == KINDS.keys() - {Observe.PACKAGE}  # which is there in every test
 
 
-def _records(*more: Field) -> Mapping[str, Record]:
+def _records(what: str, more: tuple[Field, ...] = ()) -> Mapping[str, Record]:
     return {
-        str(observe): Record(name=f"an observation of a {observe}", fields=(*fields, *more))
+        str(observe): Record(name=f"{what} ({observe})", fields=(*fields, *more))
         for observe, fields in _OBSERVED.items()
     }
 
 
-OBSERVATION = Tagged(name="an observation", records=_records())
+OBSERVATION = Tagged(name="an observation", records=_records("an observation"))
 """One thing that an analysis or a lockfile shows."""
 
 SITUATION = (
@@ -144,11 +145,20 @@ SITUATION = (
     Field(name="scope", shape=Word(words=tuple(Scope)), doc="What it is used for; `prod` where it does not say."),
     Field(name="relation", shape=Word(words=tuple(Relation)), doc="`direct`, or by way of another package."),
     Field(name="in", shape=_PATH, doc=f"In which lockfile it stands; `{LOCKFILE}` where it does not say."),
-    Field(name="change", shape=Word(words=tuple(ChangeKind)), doc="What happened to it since the base."),
+    Field(
+        name="change",
+        shape=Word(words=tuple(ChangeKind)),
+        doc="What happened to it since the base; `upgraded` where `replaces` or `earlier` stands.",
+    ),
+    Field(
+        name="replaces",
+        shape=Text(what="a version", pattern=r"\S+", longest=200),
+        doc=f"The version that it replaces; `{REPLACED}` where it does not say.",
+    ),
     Field(
         name="earlier",
-        shape=Many(item=OBSERVATION),
-        doc="What the version that it replaces showed.",
+        shape=Many(item=OBSERVATION, least=0),
+        doc="What that version showed; `[]`: nothing of note. Where it does not say, nobody knows.",
     ),
 )
 """What a package is, and where it stands."""
@@ -156,7 +166,8 @@ SITUATION = (
 _ALL = Field(name="all", shape=Many(item=OBSERVATION), doc="Several observations of one package.", required=True)
 
 EXAMPLE = Tagged(
-    name="an example", records={**_records(*SITUATION), "all": Record(name="an example", fields=(_ALL, *SITUATION))}
+    name="an example",
+    records={**_records("an example", SITUATION), "all": Record(name="an example (all)", fields=(_ALL, *SITUATION))},
 )
 
 _NAME = Field(name="name", shape=Text(what="a short text", longest=200), doc="What it shows, for people.")
@@ -192,7 +203,7 @@ _EXPECTED = (
 )
 
 OBSERVED_TEST = Record(
-    name="a test",
+    name="a test of observations",
     fields=(
         Field(name="observe", shape=Many(item=OBSERVATION, least=0), doc="What was observed.", required=True),
         _NAME,
@@ -348,8 +359,6 @@ class _Cases:
             lockfile=entry.text("in", LOCKFILE),
             facts=tuple(each for each in seen if isinstance(each, LockFact)),
         )
-        earlier = _results(tuple(self._observation(each) for each in entry.entries("earlier")))
-        change = entry.text("change") or (ChangeKind.UPGRADED if earlier else "")
         return Subject(
             key=str(purl),
             ecosystem=purl.ecosystem,
@@ -358,9 +367,16 @@ class _Cases:
             purl=str(purl),
             dependencies=(dependency,),
             results=_results(seen),
-            changes=(Change(kind=ChangeKind(change), dependency=dependency),) if change else (),
-            earlier=earlier if "earlier" in entry else (),
+            changes=_changes(entry, dependency),
+            earlier=self._earlier(entry),
         )
+
+    def _earlier(self, entry: Entry) -> tuple[Analysed, ...]:
+        """What the version before showed, to every engine: what is not said was not seen."""
+        if "earlier" not in entry:
+            return ()
+        known = {each.engine: each for each in _results(tuple(map(self._observation, entry.entries("earlier"))))}
+        return tuple(known.get(engine) or Analysed(engine=engine, observations=()) for engine in Engine)
 
     def _observation(self, entry: Entry) -> Observation:
         phase = Phase(entry.text("phase", Phase.INSTALL))
@@ -404,6 +420,17 @@ class _Cases:
             hint = "Add `read: true`, `write: true` or `delete: true`."
             self.problems.add(entry.place, "nothing was done to the file", hint)
         return FileTouched(phase=phase, path=entry.text("file"), read=read, write=write, delete=delete)
+
+
+def _changes(entry: Entry, dependency: Dependency) -> tuple[Change, ...]:
+    replaced = "replaces" in entry or "earlier" in entry
+    kind = entry.text("change", ChangeKind.UPGRADED if replaced else "")
+    if not kind:
+        return ()
+    of_version = kind in (ChangeKind.UPGRADED, ChangeKind.DOWNGRADED, ChangeKind.CHANGED)
+    version = entry.text("replaces", REPLACED) if of_version else dependency.version
+    before = None if kind == ChangeKind.ADDED else replace(dependency, version=version, purl=None)
+    return (Change(kind=ChangeKind(kind), dependency=dependency, before=before),)
 
 
 def _argv(entry: Entry) -> tuple[str, ...]:
