@@ -12,7 +12,7 @@ from pathlib import Path
 from scangate.changes import event as events
 from scangate.changes.event import Event
 from scangate.changes.git import Git, GitError
-from scangate.changes.history import FETCH_SECONDS, History, is_id, is_nothing
+from scangate.changes.history import FETCH_SECONDS, History, credentials, is_id, is_nothing
 from scangate.errors import BaseError, UsageError
 
 
@@ -61,7 +61,7 @@ def find_base(
     Outside of a repository everything is new. Raises BaseError where there should be a base and none can be read,
     UsageError where a name is none, GitError where git itself fails.
     """
-    history = History(git, mend=_mend(environ), fetch_seconds=fetch_seconds)
+    history = History(git, mend=_mend(environ), fetch_seconds=fetch_seconds, settings=credentials(environ))
     try:
         head = history.head()
     except GitError as exc:

@@ -34,6 +34,11 @@ class Event:
         value = self._value(keys)
         return value if isinstance(value, str) and 0 < len(value) <= MAX_REF_CHARACTERS else None
 
+    def number(self, *keys: str) -> int | None:
+        """The number of an issue or a pull request at the path; None where there is none."""
+        value = self._value(keys)
+        return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31 else None
+
     def flag(self, *keys: str) -> bool:
         return self._value(keys) is True
 

@@ -98,41 +98,48 @@ class Git:
         """
         return self._listing("--others", "--exclude-standard")
 
-    def run(self, *arguments: str, index: Path | None = None, timeout_seconds: float | None = None) -> bytes:
+    def run(
+        self,
+        *arguments: str,
+        index: Path | None = None,
+        timeout_seconds: float | None = None,
+        settings: Sequence[tuple[str, str]] = (),
+    ) -> bytes:
         """What `git ARGUMENTS…` prints. Raises GitError where it fails in any way.
 
         `index` is the index file that the call reads (an absolute path), where it is not the repository's own.
+        `settings` are configuration for this call alone; they may be secret, and are not among the arguments.
         """
         allowed = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            return self._run(arguments, index, allowed)
+            return self._run(arguments, _variables(index, settings), allowed)
         except (OSError, ValueError) as exc:
             raise _cannot_run(exc) from exc
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """`git ARGUMENTS…` with pipes to it and from it. To end it, and in time, is for the caller: `kill`."""
         try:
-            return self._popen(arguments, None, stdin=subprocess.PIPE, complaints=subprocess.DEVNULL)
+            return self._popen(arguments, {}, stdin=subprocess.PIPE, complaints=subprocess.DEVNULL)
         except (OSError, ValueError) as exc:
             raise _cannot_run(exc) from exc
 
     def _popen(
-        self, arguments: Sequence[str], index: Path | None, *, stdin: int, complaints: int | IO[bytes]
+        self, arguments: Sequence[str], own: Mapping[str, str], *, stdin: int, complaints: int | IO[bytes]
     ) -> subprocess.Popen[bytes]:
         command = ("git", *_HARDENING, *arguments)
         return subprocess.Popen(  # noqa: S603 - a fixed program, no shell, arguments are ours
             command,
             cwd=self.folder,
-            env=self._environ if index is None else {**self._environ, "GIT_INDEX_FILE": str(index)},
+            env={**self._environ, **own},
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=complaints,
             start_new_session=True,
         )
 
-    def _run(self, arguments: Sequence[str], index: Path | None, allowed_seconds: float) -> bytes:
+    def _run(self, arguments: Sequence[str], own: Mapping[str, str], allowed_seconds: float) -> bytes:
         with _scratch() as complaints:
-            process = self._popen(arguments, index, stdin=subprocess.DEVNULL, complaints=complaints)
+            process = self._popen(arguments, own, stdin=subprocess.DEVNULL, complaints=complaints)
             late = threading.Event()
 
             def end_it() -> None:
@@ -192,9 +199,22 @@ def _cannot_run(exc: Exception) -> GitError:
     return GitError(f"git cannot be run: {exc}.", "Install git, or put it on PATH by its full path.")
 
 
+def _variables(index: Path | None, settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    own = {} if index is None else {"GIT_INDEX_FILE": str(index)}
+    if settings:
+        own["GIT_CONFIG_COUNT"] = str(len(settings))
+    for number, (key, value) in enumerate(settings):
+        own |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return own
+
+
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:
-    # SSH_ASKPASS would open a window, and wait.
-    clean = {key: value for key, value in environ.items() if not key.startswith("GIT_") and key != "SSH_ASKPASS"}
+    # SSH_ASKPASS would open a window, and wait; the SCANGATE_ ones may be secret.
+    clean = {
+        key: value
+        for key, value in environ.items()
+        if not key.startswith(("GIT_", "SCANGATE_")) and key != "SSH_ASKPASS"
+    }
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     absolute = [folder for folder in folders if os.path.isabs(folder)]  # noqa: PTH117 - a text, not a path to use
     return clean | {

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from scangate.changes.git import Git, GitError
 from scangate.errors import BaseError, UsageError
@@ -15,6 +15,10 @@ DEEPENING = ("--deepen=50", "--deepen=500", "--deepen=5000", "--unshallow")
 
 REMOTE = "origin"
 
+TOKEN_VARIABLE = "SCANGATE_GIT_TOKEN"  # noqa: S105 - a variable's name
+"""A token for the repositories of GITHUB_SERVER_URL; only a fetch gets it."""
+
+_SERVER = re.compile(r"(https://[\w.-]+|http://(127\.0\.0\.1|localhost))(:\d{1,5})?/?\Z", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _REF = re.compile(r"(?!-)[^\x00-\x20\x7f:?*\[\\]{1,1024}\Z")
 """No option, no refspec, no pattern; what else a name may be, git says."""
@@ -30,8 +34,24 @@ def is_nothing(text: str) -> bool:
     return bool(text) and set(text) == {"0"} and is_id(text)
 
 
+def credentials(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """git's settings for a fetch with the token that the environment names; () where there is none."""
+    token, server = environ.get(TOKEN_VARIABLE, ""), environ.get("GITHUB_SERVER_URL", "")
+    if not token or _SERVER.match(server) is None:
+        return ()
+    import base64  # most runs have no token
+
+    key = f"http.{server.rstrip('/')}/.extraheader"
+    header = base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
+    # The empty one clears what the checkout may have left: GitHub refuses two of them.
+    return (key, ""), (key, f"Authorization: Basic {header}")
+
+
 class History:
-    """One repository's commits. `mend` is the line for the workflow that spares the fetching."""
+    """One repository's commits. `mend` is the line for the workflow that spares the fetching.
+
+    `settings` are git's for a fetch alone (`credentials`).
+    """
 
     def __init__(
         self,
@@ -39,10 +59,12 @@ class History:
         *,
         mend: str,
         fetch_seconds: float = FETCH_SECONDS,
+        settings: Sequence[tuple[str, str]] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.git = git
         self.mend = mend
+        self._settings = settings
         self._clock = clock
         self._left = fetch_seconds
         self._why = ""
@@ -141,7 +163,7 @@ class History:
         started = self._clock()
         command: Sequence[str] = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *what)
         try:
-            self.git.run(*command, timeout_seconds=self._left)
+            self.git.run(*command, timeout_seconds=self._left, settings=self._settings)
         except GitError as exc:
             self._why = exc.message
             return False
