@@ -18,7 +18,7 @@ from scangate.output import escape
 from scangate.pipeline import Uploads
 
 if TYPE_CHECKING:
-    from scangate.local.fetch.base import Hints, Pin
+    from scangate.local.fetch.base import Closure, Hints
     from scangate.local.sandbox.base import Problem
     from scangate.local.server import EmbeddedService
 
@@ -146,24 +146,26 @@ def _strength(algorithm: str) -> tuple[int, str]:
 
 
 class _Closures:
-    """The packages of some lockfiles as pins; made once for each set of lockfiles, not for each package."""
+    """The packages of some lockfiles; made once for each set of lockfiles, not for each package."""
 
     def __init__(self, lockfiles: Sequence[Lockfile]) -> None:
         self._lockfiles = lockfiles
-        self._made: dict[tuple[Ecosystem, frozenset[str]], tuple[Pin, ...]] = {}
+        self._made: dict[tuple[Ecosystem, frozenset[str]], Closure] = {}
 
-    def of(self, ecosystem: Ecosystem, paths: frozenset[str]) -> "tuple[Pin, ...]":
+    def of(self, ecosystem: Ecosystem, paths: frozenset[str]) -> "Closure":
         if (ecosystem, paths) not in self._made:
-            self._made[ecosystem, paths] = self._pins(ecosystem, paths)
+            self._made[ecosystem, paths] = self._closure(ecosystem, paths)
         return self._made[ecosystem, paths]
 
-    def _pins(self, ecosystem: Ecosystem, paths: frozenset[str]) -> "tuple[Pin, ...]":
-        from scangate.local.fetch.base import Pin
+    def _closure(self, ecosystem: Ecosystem, paths: frozenset[str]) -> "Closure":
+        from scangate.local.fetch.base import Closure, Pin
 
-        return tuple(
-            Pin(purl=entry.purl, integrity=entry.integrity)
-            for lockfile in self._lockfiles
-            if lockfile.path in paths
-            for entry in lockfile.dependencies
-            if entry.ecosystem is ecosystem and entry.purl is not None
+        return Closure(
+            tuple(
+                Pin(purl=entry.purl, integrity=entry.integrity)
+                for lockfile in self._lockfiles
+                if lockfile.path in paths
+                for entry in lockfile.dependencies
+                if entry.ecosystem is ecosystem and entry.purl is not None
+            )
         )

@@ -36,8 +36,8 @@ def test_digests_and_the_versions_beside_it() -> None:
     assert set(found.hints) == {"pkg:npm/x@1.0.0", "pkg:npm/y@2.0.0", "pkg:npm/y@3.0.0", "pkg:pypi/z@1"}
     x = found.hints["pkg:npm/x@1.0.0"]
     assert x.integrity == (SHA512,)
-    assert x.closure == (Pin(purl="pkg:npm/x@1.0.0", integrity=(SHA512,)), Pin(purl="pkg:npm/y@2.0.0"))
-    assert found.hints["pkg:npm/y@3.0.0"].closure == (Pin(purl="pkg:npm/y@3.0.0", integrity=(SHA512,)),)
+    assert x.closure.pins == (Pin(purl="pkg:npm/x@1.0.0", integrity=(SHA512,)), Pin(purl="pkg:npm/y@2.0.0"))
+    assert found.hints["pkg:npm/y@3.0.0"].closure.pins == (Pin(purl="pkg:npm/y@3.0.0", integrity=(SHA512,)),)
 
 
 def test_an_npm_archive_must_satisfy_every_lockfile() -> None:
@@ -71,7 +71,7 @@ def test_an_archive_of_the_project_gets_the_versions_beside_it() -> None:
     request = AnalysisRequest(purl="pkg:npm/own@1.0.0", archive=Archive(filename="own.tgz", content=b""))
     (key,) = (subject.key for subject in pipeline.group([lockfile]) if subject.dependencies[0].kind is Kind.FILE)
     found = known(lockfile, uploads={key: request})
-    assert found.hints["pkg:npm/own@1.0.0"].closure == (Pin(purl="pkg:npm/y@2.0.0"),)
+    assert found.hints["pkg:npm/own@1.0.0"].closure.pins == (Pin(purl="pkg:npm/y@2.0.0"),)
     assert set(found.hints) == {"pkg:npm/own@1.0.0", "pkg:npm/y@2.0.0"}
 
 
@@ -79,7 +79,7 @@ def test_what_the_local_engine_cannot_take_is_known_before_it_is_asked() -> None
     assert local.unsupported(AnalysisRequest(purl="pkg:npm/x@1.0.0")) is None
     assert local.unsupported(AnalysisRequest(purl="pkg:pypi/x@1")) is None
     for request, code in (
-        (AnalysisRequest(purl="pkg:vscode-extension/a/b@1.0.0"), OutcomeCode.UNSUPPORTED_ECOSYSTEM),
+        (AnalysisRequest(purl="pkg:vscode-extension/a/b@1.0.0"), OutcomeCode.SUBMIT_ERROR),
         (AnalysisRequest(purl="pkg:npm/x@1.0.0", engine=Engine.LASTPYMILE), OutcomeCode.SUBMIT_ERROR),
     ):
         shortfall = local.unsupported(request)

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from scangate import purls
 from scangate.errors import ScangateError
 from scangate.local.engines.base import Job
+from scangate.models import Ecosystem
 from scangate.purls import Purl
 
 MAX_ARCHIVE_BYTES = 256 * 1024 * 1024
@@ -22,6 +25,28 @@ class Pin:
     integrity: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Closure:
+    """The packages that are installed together. One for all packages of a lockfile: it is sorted out once."""
+
+    pins: tuple[Pin, ...] = ()
+
+    def versions(self, ecosystem: Ecosystem, name: str) -> Mapping[str, tuple[str, ...]]:
+        """The digests (none: any) by version of a package; empty where it is not among the pins."""
+        return self._by_name.get((ecosystem, name), {})
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[Ecosystem, str], Mapping[str, tuple[str, ...]]]:
+        found: dict[tuple[Ecosystem, str], dict[str, tuple[str, ...]]] = {}
+        for pin in self.pins:
+            purl = purls.parse(pin.purl)
+            if purl.ecosystem is not None and purl.version is not None:
+                versions = found.setdefault((purl.ecosystem, purl.package_name), {})
+                # Lockfiles may each name another file of one release.
+                versions[purl.version] = tuple(sorted({*versions.get(purl.version, ()), *pin.integrity}))
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
     """What a lockfile says about one package: its own digests, and the versions of whatever is installed with it.
@@ -31,7 +56,7 @@ class Hint:
     """
 
     integrity: tuple[str, ...] = ()
-    closure: tuple[Pin, ...] = ()
+    closure: Closure = Closure()
 
 
 Hints = Mapping[str, Hint]

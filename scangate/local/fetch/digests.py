@@ -7,6 +7,8 @@ import hmac
 from collections.abc import Iterable
 from pathlib import Path
 
+from scangate.local.fetch.base import IntegrityMismatch
+
 STRENGTH = ("sha512", "sha384", "sha256", "sha1", "md5")
 """The algorithms that registries and lockfiles use, the strongest first."""
 
@@ -30,6 +32,14 @@ def matches(path: Path, expected: Iterable[str]) -> tuple[bool, tuple[str, ...]]
         return False, (of_file(path, STRENGTH[0]),)
     actual = of_file(path, strongest)
     return any(hmac.compare_digest(actual, each.lower()) for each in by_algorithm[strongest]), (actual,)
+
+
+def verify(what: str, path: Path, expected: Iterable[str]) -> None:
+    """Raises IntegrityMismatch, of `what`, unless the file matches."""
+    promised = tuple(expected)
+    right, actual = matches(path, promised)
+    if not right:
+        raise IntegrityMismatch(what, promised, actual)
 
 
 def from_sri(text: object) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ and no dependency that is a git repository, a URL or a directory (`npm` would go
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from scangate import purls, urls
 from scangate.local.engines.base import Job
 from scangate.local.fetch import digests, tools
-from scangate.local.fetch.base import Fetched, FetchError, Hint, IntegrityMismatch
+from scangate.local.fetch.base import Fetched, FetchError, Hint
 from scangate.local.fetch.relay import Page, Relay
 from scangate.local.fetch.unpack import WantedMember, check, read_member
 from scangate.local.fetch.upstream import NotThere, Upstream
@@ -86,7 +86,14 @@ def _install(purl: purls.Purl, project: Path, directory: Path, registry: str, st
     switches = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--no-progress")
     path = f"{Path(npm).parent}:{_PATH}"
     argv = [npm, "install", *switches, *(f"--{name}={value}" for name, value in options.items())]
-    tools.run(argv, project, tools.environment(home, path), stop, what=f"npm install of {purl}")
+    environ, what = tools.environment(home, path), f"npm install of {purl}"
+    try:
+        tools.run(argv, project, environ, stop, what=what)
+    except FetchError as exc:
+        if "ERESOLVE" not in exc.message:
+            raise
+        # What its peers ask for cannot be had together. Projects install such packages all the same, by this.
+        tools.run([*argv, "--force"], project, environ, stop, what=what)
     (project / ".scangate-tool.log").unlink()
     shutil.rmtree(home)
 
@@ -105,14 +112,7 @@ class _Registry:
     _numbers: "count[int]" = field(default_factory=count)
     _own: dict[str, object] = field(default_factory=dict)
     _own_file: Path = Path()
-    _pins: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     _tarballs: dict[tuple[str, str], Mapping[str, object]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for pin in self.hint.closure:
-            purl = purls.parse(pin.purl)
-            if purl.ecosystem is Ecosystem.NPM and purl.version is not None:
-                self._pins.setdefault(purl.package_name, {})[purl.version] = pin.integrity
 
     # ------------------------------------------------------------------------------------- the package itself
 
@@ -127,7 +127,7 @@ class _Registry:
 
     def take_archive(self, purl: purls.Purl, archive: Path) -> None:
         """Check an archive that was given. Raises IntegrityMismatch, FetchError."""
-        _verify(str(purl), archive, self.hint.integrity or (digests.of_file(archive, "sha512"),))
+        digests.verify(str(purl), archive, self.hint.integrity or (digests.of_file(archive, "sha512"),))
         target = self.downloads / "archive.tgz"
         shutil.copyfile(archive, target)
         content = read_member(target, WantedMember("package.json", 1))
@@ -156,10 +156,11 @@ class _Registry:
             sri = digests.to_sri(digests.of_file(self._own_file, "sha512"))
             versions = {version: self._manifest(name, version, self._own, sri)}
         else:
+            pinned = self._pinned(name)
             versions = {
                 version: self._manifest(name, version, manifest, self._sri(name, version, manifest))
                 for version, manifest in self._versions(name).items()
-                if isinstance(manifest, dict) and (name not in self._pins or version in self._pins[name])
+                if isinstance(manifest, dict) and (not pinned or version in pinned)
             }
         tags = self._tags(name, versions)
         return {"name": name, "dist-tags": tags, "versions": versions}
@@ -191,7 +192,7 @@ class _Registry:
         return alias or plain
 
     def _sri(self, name: str, version: str, manifest: Mapping[str, object]) -> str | None:
-        expected = self._pins.get(name, {}).get(version) or _promised(manifest)
+        expected = self._pinned(name).get(version) or _promised(manifest)
         strongest = sorted(expected, key=lambda digest: digests.STRENGTH.index(digest.partition(":")[0]))
         return digests.to_sri(strongest[0]) if strongest else None
 
@@ -201,7 +202,10 @@ class _Registry:
         manifest = self._tarballs.get((name, version))
         if manifest is None:
             raise NotThere(f"{name} {version}: never offered.", "")
-        return self._tarball(name, version, manifest, self._pins.get(name, {}).get(version, ()))
+        return self._tarball(name, version, manifest, self._pinned(name).get(version, ()))
+
+    def _pinned(self, name: str) -> Mapping[str, tuple[str, ...]]:
+        return self.hint.closure.versions(Ecosystem.NPM, name)
 
     # -------------------------------------------------------------------------------------- what the registry says
 
@@ -210,15 +214,14 @@ class _Registry:
 
     def _document(self, name: str) -> dict[str, object]:
         url = self.registry + quote(name, safe="@")
-        return _object(_json(self.upstream.document(url, ABBREVIATED, self.stop), url))
+        return self.upstream.document(url, ABBREVIATED, self.stop, read=lambda page: _object(_json(page, url)))
 
     def _tarball(self, name: str, version: str, manifest: Mapping[str, object], expected: tuple[str, ...]) -> Path:
         url = str(_object(manifest.get("dist") or {}).get("tarball"))
         if urls.host_of(url) not in PUBLIC_HOSTS[Ecosystem.NPM] | {urls.host_of(self.registry)}:
             raise FetchError(f"{name} {version}: the registry sends us to another host.", "It is not fetched.")
         target = self.downloads / f"{next(self._numbers)}.tgz"  # npm may ask for one tarball twice at once
-        self.upstream.download(url, target, self.stop)
-        _verify(f"{name} {version}", target, expected or _promised(manifest))
+        self.upstream.download_checked(f"{name} {version}", url, target, expected or _promised(manifest), self.stop)
         check(target)
         return target
 
@@ -228,13 +231,6 @@ def _promised(manifest: Mapping[str, object]) -> tuple[str, ...]:
     dist = _object(manifest.get("dist") or {})
     shasum = dist.get("shasum")
     return (*digests.from_sri(dist.get("integrity")), *((f"sha1:{shasum}",) if isinstance(shasum, str) else ()))
-
-
-def _verify(what: str, archive: Path, expected: Iterable[str]) -> None:
-    promised = tuple(expected)
-    right, actual = digests.matches(archive, promised)
-    if not right:
-        raise IntegrityMismatch(what, promised, actual)
 
 
 def _json(content: bytes, what: str) -> object:

@@ -22,7 +22,7 @@ from urllib.parse import quote, urljoin
 from scangate import purls, urls
 from scangate.local.engines.base import Job
 from scangate.local.fetch import digests, interpreter, tools, wheels
-from scangate.local.fetch.base import Fetched, FetchError, Hint, IntegrityMismatch
+from scangate.local.fetch.base import Fetched, FetchError, Hint
 from scangate.local.fetch.relay import Page, Relay
 from scangate.local.fetch.unpack import WantedMember, check, read_member, unpack
 from scangate.local.fetch.upstream import NotThere, Upstream
@@ -177,13 +177,8 @@ class _Index:
     """Name, file name, file."""
     _offered: dict[str, tuple[str, _File]] = field(default_factory=dict)
     """By offered file name: the project, and the index's file behind it."""
-    _pins: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for pin in self.hint.closure:
-            purl = purls.parse(pin.purl)
-            if purl.ecosystem is Ecosystem.PYPI and purl.version is not None:
-                self._pins.setdefault(purl.package_name, {})[_plain_version(purl.version)] = pin.integrity
         (self.directory / "downloads").mkdir()
 
     # ------------------------------------------------------------------------------------- the package itself
@@ -207,7 +202,7 @@ class _Index:
 
     def take_archive(self, purl: purls.Purl, archive: Path, filename: str) -> None:
         """Check an archive that was given. Raises IntegrityMismatch, FetchError."""
-        _verify(str(purl), archive, self.hint.integrity or (digests.of_file(archive, "sha256"),))
+        digests.verify(str(purl), archive, self.hint.integrity or (digests.of_file(archive, "sha256"),))
         named = wheels.parsed(filename)
         if named is None or named[0] != purl.package_name or _plain_version(named[1]) != _asked(purl):
             raise FetchError(
@@ -264,9 +259,10 @@ class _Index:
         return offers
 
     def _is_pinned(self, name: str, version: str, file: _File) -> bool:
-        if name not in self._pins:
+        pinned = self.hint.closure.versions(Ecosystem.PYPI, name)
+        if not pinned:
             return True
-        expected = self._pins[name].get(version)
+        expected = {_plain_version(each): digests for each, digests in pinned.items()}.get(version)
         return expected is not None and (not expected or bool(set(expected) & set(_hashes(file))))
 
     def _offer(self, filename: str, file: _File, hashes: Mapping[str, object]) -> dict[str, object]:
@@ -311,20 +307,14 @@ class _Index:
 
     def _files(self, name: str) -> list[_File]:
         url = f"{self.index}{quote(name, safe='')}/"
-        content = self.upstream.document(url, SIMPLE_JSON, self.stop)
-        try:
-            files = json.loads(content)["files"]
-            return [each for each in files if isinstance(each, dict) and isinstance(each["filename"], str)]
-        except (ValueError, RecursionError, LookupError, TypeError) as exc:
-            raise FetchError(f"{url}: not an index page (PEP 691).", "Try again later.") from exc
+        return self.upstream.document(url, SIMPLE_JSON, self.stop, read=lambda page: _listed(page, url))
 
     def _download(self, file: _File, expected: tuple[str, ...], what: str) -> Path:
         url = urljoin(self.index, str(file.get("url")))
         if urls.host_of(url) not in PUBLIC_HOSTS[Ecosystem.PYPI] | {urls.host_of(self.index)}:
             raise FetchError(f"{what}: the index sends us to another host.", "It is not fetched.")
         path = self._place(str(file["filename"]))
-        self.upstream.download(url, path, self.stop)
-        _verify(what, path, expected)
+        self.upstream.download_checked(what, url, path, expected, self.stop)
         check(path)
         return path
 
@@ -347,10 +337,12 @@ def _source_requires(source: Path) -> "tuple[list[Requirement], list[str]]":
     return wheels.parsed_requirements(line for line in plain.decode("utf-8", "replace").splitlines() if line.strip())
 
 
-def _verify(what: str, archive: Path, expected: tuple[str, ...]) -> None:
-    right, actual = digests.matches(archive, expected)
-    if not right:
-        raise IntegrityMismatch(what, expected, actual)
+def _listed(page: bytes, url: str) -> list[_File]:
+    try:
+        files = json.loads(page)["files"]
+        return [each for each in files if isinstance(each, dict) and isinstance(each["filename"], str)]
+    except (ValueError, RecursionError, LookupError, TypeError) as exc:
+        raise FetchError(f"{url}: not an index page (PEP 691).", "Try again later.") from exc
 
 
 def _hashes(file: _File) -> tuple[str, ...]:

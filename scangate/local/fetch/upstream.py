@@ -1,18 +1,20 @@
 """The registries over HTTPS: bounded, without anyone's credentials, and never off to a plain connection."""
 
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from scangate import urls
 from scangate.errors import ScangateError
 from scangate.local.engines.base import Interrupted
-from scangate.local.fetch.base import MAX_ARCHIVE_BYTES, FetchError
+from scangate.local.fetch.base import MAX_ARCHIVE_BYTES, FetchError, IntegrityMismatch
+from scangate.local.fetch.digests import verify
 
 if TYPE_CHECKING:
     import requests
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 """Of one index page. npm's longest are below 20 MB."""
 CACHE_BYTES = 128 * 1024 * 1024
+CACHE_SECONDS = 300.0
+"""A long-running service must learn of new versions."""
 MAX_REDIRECTS = 5
 TRIES = 3
 _CHUNK = 256 * 1024
@@ -27,6 +31,9 @@ _TIMEOUTS = (10.0, 30.0)
 """Seconds to connect, and between two pieces of an answer."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGAIN = frozenset({429, 500, 502, 503, 504})
+
+
+_T = TypeVar("_T")
 
 
 class NotThere(FetchError):
@@ -40,31 +47,64 @@ class _TransientError(ScangateError):
 class Upstream:
     """Thread-safe. Proxies and certificates come from the environment as usual; ~/.netrc does not."""
 
-    def __init__(self, *, pause_seconds: float = 1.0, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        pause_seconds: float = 1.0,
+        cache_bytes: int = CACHE_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pause_seconds = pause_seconds
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._clock = clock
+        self._cache: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._threads = threading.local()
 
-    def document(self, url: str, accept: str, stop: Event) -> bytes:
-        """An index page; kept in memory for the packages to come. Raises FetchError, NotThere, Interrupted."""
+    def document(self, url: str, accept: str, stop: Event, *, read: Callable[[bytes], _T]) -> _T:
+        """What `read` makes of an index page, which is kept in memory for the packages to come.
+
+        Raises FetchError, NotThere, Interrupted, and what `read` raises: such a page is not kept.
+        """
         key = (url, accept)
-        with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
+        if (kept := self._kept(key)) is not None:
+            return read(kept)
         content = b"".join(self._tried(url, accept, MAX_DOCUMENT_BYTES, stop))
+        found = read(content)
         with self._lock:
-            self._cache[key] = content
-            while sum(map(len, self._cache.values())) > self._cache_bytes:
+            self._cache[key] = (self._clock(), content)
+            self._cache.move_to_end(key)
+            while sum(len(each) for _, each in self._cache.values()) > self._cache_bytes:
                 self._cache.popitem(last=False)
-        return content
+        return found
+
+    def _kept(self, key: tuple[str, str]) -> bytes | None:
+        with self._lock:
+            since, content = self._cache.get(key, (0.0, None))
+            if content is None or self._clock() - since > CACHE_SECONDS:
+                return None
+            self._cache.move_to_end(key)
+            return content
 
     def download(self, url: str, target: Path, stop: Event) -> None:
         """A file. Raises FetchError, NotThere, Interrupted."""
         chunks = self._tried(url, "*/*", MAX_ARCHIVE_BYTES, stop)
         target.write_bytes(b"".join(chunks))
+
+    def download_checked(self, what: str, url: str, target: Path, expected: tuple[str, ...], stop: Event) -> None:
+        """A file that has one of these digests. Raises as `download` does, and IntegrityMismatch.
+
+        What differs is fetched once more: damage on the way is not what the registry has.
+        """
+        for last in (False, True):
+            self.download(url, target, stop)
+            try:
+                verify(what, target, expected)
+            except IntegrityMismatch:
+                if last:
+                    raise
+            else:
+                return
 
     def _tried(self, url: str, accept: str, most: int, stop: Event) -> list[bytes]:
         for number in range(1, TRIES + 1):

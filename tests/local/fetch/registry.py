@@ -64,10 +64,14 @@ class Registry:
 
     url: str = ""
     pages: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
+    later: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
-    def put(self, path: str, content: bytes, status: int = 200, **headers: str) -> str:
+    def put(self, path: str, content: bytes, status: int = 200, then: bytes | None = None, **headers: str) -> str:
+        """`then`: what is answered from the second time on."""
         self.pages[path] = (status, content, headers)
+        if then is not None:
+            self.later[path] = (status, then, headers)
         return self.url + path
 
     def npm(self, name: str, version: str, files: Files | None = None, **manifest: Any) -> str:
@@ -106,6 +110,8 @@ def running() -> Iterator[Registry]:
         def do_GET(self) -> None:
             registry.asked.append((self.path, self.headers["Authorization"]))
             status, content, headers = registry.pages.get(self.path, (404, b"", {}))
+            if self.path in registry.later:
+                registry.pages[self.path] = registry.later.pop(self.path)
             if isinstance(status, int) and status == 503:
                 registry.pages[self.path] = (200, content, headers)  # the next try succeeds
             self.send_response(status)

@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from scangate.local.fetch.base import FetchError, Hint, IntegrityMismatch, Pin
+from scangate import purls
+from scangate.local.fetch import base
+from scangate.local.fetch.base import Closure, FetchError, Hint, IntegrityMismatch, Pin
 from scangate.local.fetch.upstream import NotThere
+from scangate.models import Ecosystem
 from tests.local.fetch.conftest import Fetch
 from tests.local.fetch.registry import Registry, tar
 
@@ -31,15 +34,16 @@ def test_at_the_lockfiles_versions(registry: Registry, fetch: Fetch) -> None:
     registry.npm("app", "1.0.0", dependencies={"dep": "^1.0.0"})
     locked = registry.npm("dep", "1.1.0")
     registry.npm("dep", "1.2.0")
-    fetched = fetch("pkg:npm/app@1.0.0", Hint(closure=(Pin(purl="pkg:npm/dep@1.1.0", integrity=(locked,)),)))
+    fetched = fetch("pkg:npm/app@1.0.0", Hint(closure=Closure((Pin(purl="pkg:npm/dep@1.1.0", integrity=(locked,)),))))
     assert _installed(fetched.tree)["node_modules/dep"] == "1.1.0"
 
 
 def test_a_dependency_that_is_not_the_locked_one(registry: Registry, fetch: Fetch) -> None:
     registry.npm("app", "1.0.0", dependencies={"dep": "^1.0.0"})
     registry.npm("dep", "1.1.0")
+    pin = Pin(purl="pkg:npm/dep@1.1.0", integrity=("sha512:" + "0" * 128,))
     with pytest.raises(IntegrityMismatch, match=r"dep 1\.1\.0"):
-        fetch("pkg:npm/app@1.0.0", Hint(closure=(Pin(purl="pkg:npm/dep@1.1.0", integrity=("sha512:" + "0" * 128,)),)))
+        fetch("pkg:npm/app@1.0.0", Hint(closure=Closure((pin,))))
 
 
 def test_not_the_archive_that_the_lockfile_promises(registry: Registry, fetch: Fetch) -> None:
@@ -115,6 +119,27 @@ def test_a_dependency_that_is_not_there(registry: Registry, fetch: Fetch) -> Non
     registry.npm("app", "1.0.0", dependencies={"gone": "1"})
     with pytest.raises(FetchError, match=r"npm install of pkg:npm/app@1\.0\.0: .*404"):
         fetch("pkg:npm/app@1.0.0")
+
+
+def test_peers_that_cannot_be_had_together_are_no_reason_not_to_look(registry: Registry, fetch: Fetch) -> None:
+    registry.npm("app", "1.0.0", dependencies={"plugin": "1.0.0", "host": "1.0.0"})
+    registry.npm("plugin", "1.0.0", peerDependencies={"host": "2.0.0"})
+    registry.npm("host", "1.0.0")
+    registry.npm("host", "2.0.0")
+    installed = _installed(fetch("pkg:npm/app@1.0.0").tree)
+    assert {"node_modules/app", "node_modules/plugin", "node_modules/host"} <= set(installed)
+
+
+def test_a_lockfile_is_sorted_out_once_for_all_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand packages with a closure of a thousand: a million if each looked through it."""
+    parsed: list[str] = []
+    real = purls.parse
+    monkeypatch.setattr(base.purls, "parse", lambda text: parsed.append(text) or real(text))
+    closure = Closure(tuple(Pin(purl=f"pkg:npm/p{number}@1.0.{number}") for number in range(1000)))
+    for number in range(1000):
+        hint = Hint(closure=closure)
+        assert hint.closure.versions(Ecosystem.NPM, f"p{number}") == {f"1.0.{number}": ()}
+    assert len(parsed) == 1000
 
 
 def test_a_registry_that_sends_us_elsewhere(registry: Registry, fetch: Fetch) -> None:

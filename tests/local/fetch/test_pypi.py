@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scangate.local.fetch.base import FetchError, Hint, IntegrityMismatch, Pin
+from scangate.local.fetch.base import Closure, FetchError, Hint, IntegrityMismatch, Pin
 from scangate.local.fetch.upstream import NotThere
 from tests.local.fetch.conftest import Fetch
 from tests.local.fetch.registry import Registry, sdist, wheel
@@ -29,7 +29,7 @@ def test_at_the_lockfiles_versions(registry: Registry, fetch: Fetch) -> None:
     _publish(registry, "app", "1.0", "dep>=1")
     locked = _publish(registry, "dep", "1.1")
     _publish(registry, "dep", "1.2")
-    fetched = fetch("pkg:pypi/app@1.0", Hint(closure=(Pin(purl="pkg:pypi/dep@1.1", integrity=(locked,)),)))
+    fetched = fetch("pkg:pypi/app@1.0", Hint(closure=Closure((Pin(purl="pkg:pypi/dep@1.1", integrity=(locked,)),))))
     assert _installed(fetched.tree) == {"app-1.0", "dep-1.1"}
 
 

@@ -1,3 +1,5 @@
+import hashlib
+import json
 from pathlib import Path
 from threading import Event
 
@@ -5,7 +7,7 @@ import pytest
 
 from scangate.local.engines.base import Interrupted
 from scangate.local.fetch import upstream as module
-from scangate.local.fetch.base import FetchError
+from scangate.local.fetch.base import FetchError, IntegrityMismatch
 from scangate.local.fetch.upstream import NotThere, Upstream
 from tests.local.fetch.registry import Registry
 
@@ -16,13 +18,44 @@ def upstream() -> Upstream:
 
 
 def _get(upstream: Upstream, url: str) -> bytes:
-    return upstream.document(url, "*/*", Event())
+    return upstream.document(url, "*/*", Event(), read=bytes)
 
 
 def test_a_page_is_asked_for_once_while_it_is_kept(upstream: Upstream, registry: Registry) -> None:
     one, other = registry.put("/1", b"12345678"), registry.put("/2", b"87654321")
     assert [_get(upstream, url) for url in (one, one, other, one)] == [b"12345678"] * 2 + [b"87654321", b"12345678"]
     assert [path for path, _ in registry.asked] == ["/1", "/2", "/1"]
+
+
+def test_a_page_is_not_kept_for_ever(registry: Registry) -> None:
+    now = [0.0]
+    upstream = Upstream(clock=lambda: now[0])
+    url = registry.put("/versions", b"1")
+    assert _get(upstream, url) == b"1"
+    registry.put("/versions", b"1 2")
+    assert _get(upstream, url) == b"1"
+    now[0] = module.CACHE_SECONDS + 1
+    assert _get(upstream, url) == b"1 2"
+
+
+def test_a_page_that_cannot_be_read_is_not_kept(upstream: Upstream, registry: Registry) -> None:
+    url = registry.put("/page", b"{")
+    with pytest.raises(json.JSONDecodeError):
+        upstream.document(url, "*/*", Event(), read=json.loads)
+    registry.put("/page", b"{}")
+    assert upstream.document(url, "*/*", Event(), read=json.loads) == {}
+
+
+def test_a_file_that_was_damaged_on_the_way_is_fetched_again(
+    upstream: Upstream, registry: Registry, tmp_path: Path
+) -> None:
+    url, target = registry.put("/file", b"damaged", then=b"whole"), tmp_path / "file"
+    digest = "sha256:" + hashlib.sha256(b"whole").hexdigest()
+    upstream.download_checked("it", url, target, (digest,), Event())
+    assert target.read_bytes() == b"whole"
+    registry.put("/file", b"another")
+    with pytest.raises(IntegrityMismatch, match=r"^it: "):
+        upstream.download_checked("it", url, target, (digest,), Event())
 
 
 def test_what_passes_is_tried_again(upstream: Upstream, registry: Registry) -> None:
@@ -81,6 +114,6 @@ def test_it_stops(upstream: Upstream, registry: Registry) -> None:
     stop = Event()
     stop.set()
     with pytest.raises(Interrupted):
-        upstream.document(registry.put("/page", b"content"), "*/*", stop)
+        upstream.document(registry.put("/page", b"content"), "*/*", stop, read=bytes)
     with pytest.raises(Interrupted):
-        upstream.document(registry.put("/broken", b"", status=500), "*/*", stop)
+        upstream.document(registry.put("/broken", b"", status=500), "*/*", stop, read=bytes)

@@ -41,6 +41,14 @@ def test_the_planned_program_is_the_first_thing_seen() -> None:
     assert paths(tree) == {"/usr/bin/prog": (True, False, False)}
 
 
+def test_what_bwraps_first_process_does_before_it_waits_is_nobodys() -> None:
+    """It may be late: then the same package would have one more file in one of two runs."""
+    late = '2 openat(3</proc>, "self/fd", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_CLOEXEC|O_DIRECTORY) = 5</proc/2/fd>'
+    made = '2 openat(AT_FDCWD</>, "/home/dev/.netrc", O_RDONLY) = 6</home/dev/.netrc>'
+    assert paths(grown(late)) == paths(grown())
+    assert "/home/dev/.netrc" in paths(grown(late, made))
+
+
 def test_a_child_may_be_heard_of_before_its_parent_returns() -> None:
     tree = grown(
         '5 openat(AT_FDCWD, "grandchild", O_RDONLY) = -1 ENOENT (No such file or directory)',
