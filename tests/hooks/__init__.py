@@ -1,0 +1,1 @@
+"""The pre-commit hooks, run by the real program."""
