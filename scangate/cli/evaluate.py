@@ -51,7 +51,7 @@ def _read(paths: Sequence[Path], purl: str | None, context: Context) -> dict[Ana
     asked = str(purls.submittable(purl)) if purl is not None else None
     answers: dict[AnalysisRequest, Report] = {}
     for path in paths:
-        payload = _content(context.cwd / path, path)
+        payload = read_report(context.cwd / path, str(path))
         try:
             request = AnalysisRequest(
                 purl=asked or reader.identify(payload).purl,
@@ -65,7 +65,8 @@ def _read(paths: Sequence[Path], purl: str | None, context: Context) -> dict[Ana
     return answers
 
 
-def _content(path: Path, shown: Path) -> bytes:
+def read_report(path: Path, shown: str) -> bytes:
+    """A saved report, unread. Raises ReportError where there is none, or it is too large."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_REPORT_BYTES + 1)

@@ -3,13 +3,15 @@
 import argparse
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
-from scangate.cli.context import Context
+from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import PolicyError
-from scangate.models import Lockfile
-from scangate.policy.document import MAX_BYTES
-from scangate.policy.model import Policy
+
+if TYPE_CHECKING:
+    from scangate.models import Lockfile
+    from scangate.policy.model import Policy
 
 POLICY_FILES = ("scangate.yml", ".github/scangate.yml")
 
@@ -45,7 +47,7 @@ def find_policy(named: Path | None, context: Context) -> tuple[Path, str] | None
     return (folder / found[0], found[0]) if found else None
 
 
-def load_policy(named: Path | None, context: Context) -> Policy:
+def load_policy(named: Path | None, context: Context) -> "Policy":
     """The policy that counts here. Raises PolicyError where a file is there and cannot be used."""
     from scangate.policy import loader
 
@@ -53,14 +55,33 @@ def load_policy(named: Path | None, context: Context) -> Policy:
     if found is None:
         return loader.default()
     path, shown = found
-    return loader.load(_read_policy(path, shown), shown)
+    top = root(context)
+    # A policy that is elsewhere extends what lies beside it.
+    path = Path(os.path.normpath(path))
+    home = top if path.is_relative_to(top) else path.parent
+    inside = path.relative_to(home).as_posix()
+    return loader.load(read_policy(path, shown), shown, read=_reader(home), path=inside)
 
 
-def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -> tuple[Lockfile, ...]:
+def _reader(home: Path) -> Callable[[str], bytes | None]:
+    """The files that a policy extends, by their paths from `home`. Raises PolicyError for one that leads out of it."""
+
+    def read(name: str) -> bytes | None:
+        path = home / name
+        if not _exists(path):
+            return None
+        if not path.resolve().is_relative_to(home.resolve()):
+            raise PolicyError(f"{name}: a link that leads out of the repository.", "Put the file itself there.")
+        return read_policy(path, name)
+
+    return read
+
+
+def read_lockfiles(args: argparse.Namespace, policy: "Policy", context: Context) -> "tuple[Lockfile, ...]":
     """All lockfiles that are there, completely read. Raises LockfileError; UsageError where there is none."""
     from scangate import lockfiles
     from scangate.changes import discovery
-    from scangate.lockfiles import confusion, undeclared
+    from scangate.lockfiles.examine import examine
 
     candidates = discovery.discover(
         args.paths,
@@ -73,8 +94,7 @@ def read_lockfiles(args: argparse.Namespace, policy: Policy, context: Context) -
     )
     asked_for = {os.path.abspath(context.cwd / path) for path in args.paths}  # noqa: PTH100 - as discovery has it
     named = frozenset(one.path for one in candidates if os.path.abspath(context.cwd / one.path) in asked_for)  # noqa: PTH100 - as above
-    found = confusion.tie_private_names(lockfiles.read_all(candidates, policy.registries, named=named))
-    return undeclared.flag_registries(found, policy.registries)
+    return examine(lockfiles.read_all(candidates, policy.registries, named=named), policy.registries)
 
 
 def root(context: Context) -> Path:
@@ -90,8 +110,10 @@ def _exists(path: Path) -> bool:
     return path.is_symlink() or path.exists()
 
 
-def _read_policy(path: Path, shown: str) -> bytes:
+def read_policy(path: Path, shown: str) -> bytes:
     """The file's bytes, one more than a policy may have at most: the loader judges them."""
+    from scangate.policy.document import MAX_BYTES
+
     try:
         # A FIFO of that name in the workspace must not make the run wait.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:

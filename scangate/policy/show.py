@@ -142,16 +142,17 @@ def _section(name: str, entries: Sequence[EntryT], render: Callable[[EntryT], It
 
 
 def _override(shown: Override) -> Iterator[str]:
-    yield f"  - cap: {shown.cap} # {shown.place}"
-    for name, values in (
-        ("scopes", shown.scopes),
-        ("relations", shown.relations),
-        ("ecosystems", shown.ecosystems),
-        ("lockfiles", shown.lockfiles),
-        ("keeps", tuple(sorted(shown.keeps))),
-    ):
-        if values:
-            yield f"    {name}: {_listed(values, every=True)}"
+    when = {
+        "scope": shown.scopes,
+        "relation": shown.relations,
+        "ecosystem": shown.ecosystems,
+        "lockfile": shown.lockfiles,
+    }
+    said = ", ".join(f"{key}: {_listed(values, every=True)}" for key, values in when.items() if values)
+    yield f"  - when: {{{said}}} # {shown.place}"
+    yield f"    cap: {shown.cap}"
+    if shown.keeps:
+        yield f"    except: {_listed(sorted(shown.keeps), every=True)}"
     if shown.install_phase:
         yield "    install-phase: true"
 
@@ -159,8 +160,9 @@ def _override(shown: Override) -> Iterator[str]:
 def _allow(shown: AllowEntry) -> Iterator[str]:
     yield f"  - {'lockfile' if shown.lockfile else 'package'}: {shown.target} # {shown.place}"
     yield f"    rules: {_listed(shown.rules, every=True)}"
-    for observe, alternatives in shown.evidence:
-        yield f"    evidence of {observe}: {_alternatives(alternatives)}"
+    if shown.evidence:
+        yield "    evidence:"
+        yield from (f"      {observe}: {_alternatives(alternatives)}" for observe, alternatives in shown.evidence)
     yield f"    reason: {shown.reason}"
     yield f"    owner: {shown.owner}"
     yield f"    expires: {shown.expires}"
