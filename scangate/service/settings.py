@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from scangate.errors import UsageError
-from scangate.web.addresses import Endpoint, read_url
-from scangate.web.settings import Secret
+from scangate.web.addresses import Endpoint
+from scangate.web.settings import MAX_SECRET_CHARACTERS, Secret, read_api, read_secret
 
 DEFAULT_API_URL = "https://packguard.dev"
 """The service's public address (the contract's `servers`)."""
@@ -16,10 +16,6 @@ DEFAULT_API_URL = "https://packguard.dev"
 URL_VARIABLE = "SCANGATE_API_URL"
 KEY_VARIABLE = "SCANGATE_API_KEY"
 KEY_FILE_VARIABLE = "SCANGATE_API_KEY_FILE"
-
-MAX_KEY_CHARACTERS = 4096
-
-_KEY_HINT = "Set it to the key alone, as the service shows it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,51 +33,18 @@ class ServiceSettings:
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Read SCANGATE_API_URL, SCANGATE_API_KEY and SCANGATE_API_KEY_FILE. Raises UsageError."""
         # Empty counts as unset: CI systems hand a secret that a fork may not see as an empty variable.
-        api = _read_api(environ.get(URL_VARIABLE) or DEFAULT_API_URL)
+        api = read_api(environ.get(URL_VARIABLE) or DEFAULT_API_URL, URL_VARIABLE)
         key, path = environ.get(KEY_VARIABLE) or None, environ.get(KEY_FILE_VARIABLE) or None
         if key is not None and path is not None:
             raise UsageError(
                 f"{KEY_VARIABLE} and {KEY_FILE_VARIABLE} are both set.", "Unset one: which key counts must be plain."
             )
         if key is not None:
-            return cls(api=api, key=_read_key(key, KEY_VARIABLE))
+            return cls(api=api, key=read_secret(key, KEY_VARIABLE))
         if path is not None:
             text, warnings = _read_key_file(path)
-            return cls(api=api, key=_read_key(text, f"{KEY_FILE_VARIABLE} ({path})"), warnings=warnings)
+            return cls(api=api, key=read_secret(text, f"{KEY_FILE_VARIABLE} ({path})"), warnings=warnings)
         return cls(api=api)
-
-
-def _read_api(text: str) -> Endpoint:
-    hint = "Write https://HOST[:PORT][/PREFIX], or http:// with localhost, 127.0.0.1 or [::1]."
-    try:
-        endpoint = read_url(text.strip())
-    except ValueError as exc:
-        raise UsageError(f"{URL_VARIABLE} {exc}.", hint) from None
-    if "?" in endpoint.rest:
-        raise UsageError(f"{URL_VARIABLE} has a query.", hint)
-    if endpoint.scheme != "https" and not endpoint.is_loopback:
-        raise UsageError(
-            f"{URL_VARIABLE} is http:// to another machine: the key would travel in the clear.",
-            "Use https://; http:// is for localhost, 127.0.0.1 and [::1] only.",
-        )
-    return Endpoint(
-        scheme=endpoint.scheme,
-        host=endpoint.host,
-        address=endpoint.address,
-        port=endpoint.port,
-        rest=endpoint.rest.rstrip("/"),
-    )
-
-
-def _read_key(text: str, where: str) -> Secret:
-    key = text.strip()
-    if not key:
-        raise UsageError(f"{where} is empty.", "Set it to the key, or unset it to run without one.")
-    if len(key) > MAX_KEY_CHARACTERS:
-        raise UsageError(f"{where} is longer than {MAX_KEY_CHARACTERS} characters.", _KEY_HINT)
-    if not all("!" <= character <= "~" for character in key):
-        raise UsageError(f"{where} holds a space, a line break or a character outside ASCII.", _KEY_HINT)
-    return Secret(key)
 
 
 def _read_key_file(path: str) -> tuple[str, tuple[str, ...]]:
@@ -89,7 +52,7 @@ def _read_key_file(path: str) -> tuple[str, tuple[str, ...]]:
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            content = file.read(4 * MAX_KEY_CHARACTERS)
+            content = file.read(4 * MAX_SECRET_CHARACTERS)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "not a path"
         raise UsageError(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from scangate.errors import UsageError
-from scangate.service.settings import MAX_KEY_CHARACTERS, ServiceSettings
-from scangate.web.settings import Secret
+from scangate.service.settings import ServiceSettings
+from scangate.web.settings import MAX_SECRET_CHARACTERS, Secret
 
 KEY = "pk_live-0123456789"
 
@@ -68,7 +68,7 @@ def test_a_key() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    [" \n", "two words", "a\nb", "a\x00b", "a\x1bb", "a\x7fb", "schlüssel", "k€y", "x" * (MAX_KEY_CHARACTERS + 1)],
+    [" \n", "two words", "a\nb", "a\x00b", "a\x1bb", "a\x7fb", "schlüssel", "k€y", "x" * (MAX_SECRET_CHARACTERS + 1)],
 )
 def test_keys_that_are_refused(key: str) -> None:
     with pytest.raises(UsageError, match=r"^SCANGATE_API_KEY .*\.$") as caught:
@@ -109,7 +109,7 @@ def test_a_key_file_may_be_a_pipe(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n", b"one\ntwo\n", b"\xff\xfe", b"\xef\xbb\xbf" + KEY.encode(), b"x" * (100 * MAX_KEY_CHARACTERS)],
+    [b"", b"\n", b"one\ntwo\n", b"\xff\xfe", b"\xef\xbb\xbf" + KEY.encode(), b"x" * (100 * MAX_SECRET_CHARACTERS)],
 )
 def test_key_files_that_are_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UsageError, match=r"^SCANGATE_API_KEY_FILE \(.*key\) .*\.$"):
