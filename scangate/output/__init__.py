@@ -36,6 +36,12 @@ def _github(verdict: Verdict, setting: Setting) -> str:
     return github.render(verdict, tree=setting.tree)
 
 
+def _markdown(verdict: Verdict, setting: Setting) -> str:
+    from scangate.output import markdown
+
+    return markdown.render(verdict, tree=setting.tree, links=setting.links)
+
+
 def _sarif(verdict: Verdict, setting: Setting) -> str:
     from scangate.output import sarif
 
@@ -46,6 +52,7 @@ FORMATS: Mapping[str, Format] = {
     "terminal": Format(summary="for people", render=_terminal),
     "json": Format(summary="everything, described by docs/schema/verdict-v1.json", render=_json),
     "github": Format(summary="annotations on the lockfiles' lines, for GitHub Actions' log", render=_github),
+    "markdown": Format(summary="for job summaries and comments on pull requests", render=_markdown),
     "sarif": Format(summary="SARIF 2.1.0, for code scanning", render=_sarif),
 }
 """An entry here is an option's value, a line of the documents, and what the conformance suite runs over."""

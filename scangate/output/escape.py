@@ -10,6 +10,9 @@ _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\
 _PLAIN_WORD = re.compile(r"""[("']?[^\W\d_]+(?:['’-][^\W\d_]+)*[)"']?[.,;:!?…]?[)"']?|\d{1,6},?""")
 """A word that no Markdown, and no filter that makes links afterwards, does anything with."""
 
+_PUNCTUATED = re.compile(r"""([("']?)(.+?)([)"'.,;:!?…]*)""", re.DOTALL)
+"""What stands before a word, the word, and what stands behind it."""
+
 _HEX = re.compile(r"[0-9a-fA-F]{7,64}\W?")
 """What may be the name of a commit."""
 
@@ -68,17 +71,27 @@ def prose(text: str, *, cell: bool = False) -> str:
     GitHub looks for mentions, references, addresses and commits in the finished page, where escaped characters are
     plain again: only code is left alone.
     """
-    parts: list[str] = []
+    pieces: list[str] = []
     special: list[str] = []
     for word in text.split():
         if _PLAIN_WORD.fullmatch(word) and not _HEX.fullmatch(word):
-            parts += [code(" ".join(special), cell=cell)] if special else []
-            special = []
-            parts.append(word)
-        else:
-            special.append(word)
-    parts += [code(" ".join(special), cell=cell)] if special else []
-    return " ".join(parts)
+            pieces += [*_span(special, cell=cell), word]
+            continue
+        found = _PUNCTUATED.fullmatch(word)
+        lead, core, tail = found.groups() if found else ("", word, "")
+        if lead:
+            pieces += _span(special, cell=cell)
+        special.append(core)
+        if lead or tail:
+            pieces.append("".join([lead, *_span(special, cell=cell), tail]))
+    return " ".join([*pieces, *_span(special, cell=cell)])
+
+
+def _span(words: list[str], *, cell: bool) -> list[str]:
+    """The words as one code span, if there are any; they are used up."""
+    found = [code(" ".join(words), cell=cell)] if words else []
+    words.clear()
+    return found
 
 
 def xml(text: str) -> str:

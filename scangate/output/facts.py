@@ -140,10 +140,14 @@ def _gap(code: OutcomeCode, action: OutcomeAction, group: list[tuple[ItemVerdict
     )
 
 
+def shortest_way(dependencies: Iterable[Dependency]) -> tuple[str, ...]:
+    """How a package came in: its shortest known path, ("axios@1.14.1", "plain-crypto-js@4.2.1"); () if unknown."""
+    return min((d.path for d in dependencies if d.path), key=lambda path: (len(path), path), default=())
+
+
 def way_in(dependencies: Iterable[Dependency]) -> str:
-    """How a package came in: its shortest known path, "axios@1.14.1 → plain-crypto-js@4.2.1"."""
-    known = sorted((d.path for d in dependencies if d.path), key=lambda path: (len(path), path))
-    return " → ".join(known[0]) if known else ""
+    """The same as text: "axios@1.14.1 → plain-crypto-js@4.2.1"."""
+    return " → ".join(shortest_way(dependencies))
 
 
 def change(changes: Iterable[Change]) -> str:
