@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scangate import __version__
 from scangate.cli import local, project
 from scangate.cli.context import Context
+from scangate.cli.options import LOCAL_TIMEOUT, RATE, TIMEOUT
 from scangate.errors import UsageError
 from scangate.models import (
     Analyser,
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from scangate.service.cached import CachedAnalyser
     from scangate.service.settings import ServiceSettings
 
-RATE = "100/h"
-TIMEOUT = 1200.0
-
 CACHE_VARIABLE = "SCANGATE_CACHE_DIR"
 """The directory of the cache of reports; empty counts as unset."""
 
@@ -45,52 +43,6 @@ IsBlocked = Callable[[AnalysisRequest, Report], bool]
 NO_KEY = (
     "There is no API key: set SCANGATE_API_KEY, or SCANGATE_API_KEY_FILE to a file that holds it. Nothing was sent."
 )
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that has packages analysed."""
-    parser.add_argument(
-        "--engine",
-        dest="engines",
-        action="append",
-        choices=[str(engine) for engine in Engine],
-        default=[],
-        help="engine to ask; may be given several times (default: the policy's `engines`)",
-    )
-    parser.add_argument(
-        "--local",
-        action="store_true",
-        help="analyse on this machine, in a sandbox, instead of asking a service (Linux; see `scangate doctor`)",
-    )
-    parser.add_argument(
-        "--rate",
-        help=f"request budget, shared by all runs of this user: N/s, N/m or N/h (default {RATE}; not with --local)",
-    )
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=float,
-        help="the whole run's time; what is not done by then is `pending`"
-        f" (default {TIMEOUT:g}, with --local {local.TIMEOUT:g})",
-    )
-    parser.add_argument(
-        "--no-cache",
-        action="store_true",
-        help="take no report from the cache, put none there, and remember no task for the next run",
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
-
-
-def add_options_for_many(parser: argparse.ArgumentParser) -> None:
-    """Options of a command that has many packages analysed."""
-    parser.add_argument("--jobs", metavar="N", type=int, default=8, help="submissions at once (default 8)")
-    parser.add_argument(
-        "--max-packages",
-        metavar="N",
-        type=int,
-        help="have at most N packages analysed; the others are `over-budget`",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, and where; send nothing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +66,7 @@ def plan(args: argparse.Namespace, policy: Policy, *, default_timeout: float | N
     jobs = getattr(args, "jobs", 8)
     if not 1 <= jobs <= 64:
         raise UsageError(f"--jobs {jobs}: out of range", "Use 1 to 64.")
-    usual = default_timeout or (local.TIMEOUT if args.local else TIMEOUT)
+    usual = default_timeout or (LOCAL_TIMEOUT if args.local else TIMEOUT)
     timeout = usual if args.timeout is None else args.timeout
     if not 0 < timeout <= 86400:
         raise UsageError(f"--timeout {timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")

@@ -3,21 +3,22 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from scangate.cli import analysis, base, formats, project, uploads
+from scangate.cli import base, formats, options, project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.cli.sides import Found, Read, Sides
 from scangate.errors import ExitCode
 from scangate.models import AnalysisRequest, Lockfile, LockfileVerdict, Mode, PolicyNotice, Status, Verdict
 
 if TYPE_CHECKING:
+    from scangate.cli.analysis import Plan
     from scangate.policy.model import Policy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     project.add_options(parser)
     base.add_options(parser)
-    analysis.add_options(parser)
-    analysis.add_options_for_many(parser)
+    options.add_options(parser)
+    options.add_options_for_many(parser)
     formats.add_option(parser)
 
 
@@ -49,6 +50,7 @@ def _judge(
 ) -> int:
     """Have what is new analysed, and decide."""
     from scangate import pipeline
+    from scangate.cli import analysis, uploads
     from scangate.service.base import Interrupted
 
     hook = base.in_hook(args, context)
@@ -108,7 +110,7 @@ def _unread(found: Found) -> tuple[Lockfile, ...]:
     )
 
 
-def _dry_run(requests: Sequence[AnalysisRequest], chosen: analysis.Plan, service: str, context: Context) -> int:
+def _dry_run(requests: Sequence[AnalysisRequest], chosen: "Plan", service: str, context: Context) -> int:
     from scangate.output import escape
 
     # As the scheduler has it: the first packages, in the order of the requests.

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +51,7 @@ def parse(texts: Sequence[str], cwd: Path) -> tuple[Target, ...]:
 
 def emit(verdict: Verdict, targets: Sequence[Target], context: Context) -> int:
     """Render the verdict everywhere; the exit code. A file that cannot be written never hides what was found."""
-    from scangate.policy.decision import exit_code
+    from scangate.policy.exit_codes import exit_code
 
     code = exit_code(verdict)
     problems = []
@@ -77,6 +76,8 @@ def emit(verdict: Verdict, targets: Sequence[Target], context: Context) -> int:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write beside the target and rename: a reader sees the old file or the whole new one."""
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 NAME = "this machine (--local)"
 TAKES = frozenset({Ecosystem.NPM, Ecosystem.PYPI})
-TIMEOUT = 3600.0
-"""Seconds. Two packages side by side, a second or five each: a project of a thousand in its first run."""
 
 
 def workers() -> int:

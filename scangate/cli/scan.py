@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from scangate.cli import analysis, formats, project
+from scangate.cli import analysis, formats, options, project
 from scangate.cli.context import Context
 from scangate.errors import UsageError
 from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, Engine
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--purl", help="which package the archive is (default: what the archive itself says)")
     parser.add_argument("--github-url", metavar="URL", help="the source repository of the archive (for lastpymile)")
-    analysis.add_options(parser)
+    options.add_options(parser)
     project.add_policy_option(parser)
     formats.add_option(parser)
 

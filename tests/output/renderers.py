@@ -7,7 +7,7 @@ from scangate.errors import ExitCode
 from scangate.models import Verdict
 from scangate.output import FORMATS, Format
 from scangate.output.base import Links, Setting, Tree
-from scangate.policy.decision import exit_code
+from scangate.policy.exit_codes import exit_code
 
 SETTING = Setting(
     version="0",

@@ -1,0 +1,56 @@
+"""The options of commands that have packages analysed; apart, so that what they ask for is loaded when it is done."""
+
+import argparse
+
+from scangate.models import Engine
+
+RATE = "100/h"
+TIMEOUT = 1200.0
+LOCAL_TIMEOUT = 3600.0
+"""Seconds. Two packages side by side, a second or five each: a project of a thousand in its first run."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that has packages analysed."""
+    parser.add_argument(
+        "--engine",
+        dest="engines",
+        action="append",
+        choices=[str(engine) for engine in Engine],
+        default=[],
+        help="engine to ask; may be given several times (default: the policy's `engines`)",
+    )
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="analyse on this machine, in a sandbox, instead of asking a service (Linux; see `scangate doctor`)",
+    )
+    parser.add_argument(
+        "--rate",
+        help=f"request budget, shared by all runs of this user: N/s, N/m or N/h (default {RATE}; not with --local)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        help="the whole run's time; what is not done by then is `pending`"
+        f" (default {TIMEOUT:g}, with --local {LOCAL_TIMEOUT:g})",
+    )
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="take no report from the cache, put none there, and remember no task for the next run",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+
+
+def add_options_for_many(parser: argparse.ArgumentParser) -> None:
+    """Options of a command that has many packages analysed."""
+    parser.add_argument("--jobs", metavar="N", type=int, default=8, help="submissions at once (default 8)")
+    parser.add_argument(
+        "--max-packages",
+        metavar="N",
+        type=int,
+        help="have at most N packages analysed; the others are `over-budget`",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, and where; send nothing")
