@@ -55,6 +55,7 @@ allow:
   - package: pkg:npm/esbuild@0.25.1
     rules: [net-on-install]
     reason: It fetches its own binary.
+    owner: platform@acme.example
     expires: 2099-06-30
 ```
 

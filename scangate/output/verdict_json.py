@@ -181,7 +181,13 @@ def _outcome(decided: DecidedShortfall) -> dict[str, Any]:
 
 
 def _notice(notice: PolicyNotice) -> dict[str, Any]:
-    return {"code": notice.code, "message": notice.message, "where": notice.where}
+    return {
+        "code": notice.code,
+        "message": notice.message,
+        "where": notice.where,
+        "action": notice.action,
+        "decided_by": _decided_by(notice.decided_by),
+    }
 
 
 def _observation(observation: Observation) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from scangate.models import (
     BaitSeen,
     CommandRun,
+    Engine,
     FileTouched,
     HostContacted,
     LastPyMileHit,
@@ -35,13 +36,15 @@ class Key(Generic[ObservationT]):
     shape: Testable
     of: Callable[[ObservationT], tuple[Value, ...]]
     doc: str
+    example: str
+    """A value, as YAML."""
     negative: bool = False
 
-    def field(self) -> Field:
-        """How it stands in the schema."""
+    def field(self, example: str = "") -> Field:
+        """How it stands in the schema; `example` as `Field` has it."""
         sets = isinstance(self.shape, Regex | Address) or self.shape is HOST
         shape = self.shape if isinstance(self.shape, Flag) else Many(item=self.shape, single=True, sets=sets)
-        return Field(name=self.name, shape=shape, doc=self.doc)
+        return Field(name=self.name, shape=shape, doc=self.doc, example=example)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,8 @@ class ObservationKind(Generic[ObservationT]):
     countables: tuple[Countable[ObservationT], ...] = ()
     phased: bool = True
     """Its observations have a phase."""
+    engines: tuple[Engine, ...] = (Engine.DYNAMIC_ANALYSIS,)
+    """Whose reports show it; none: it is no matter of analysis."""
 
 
 _OPERATORS = (";", "&", "|", "`", "$(", "<", ">", "\n", "\r")
@@ -82,16 +87,41 @@ def is_plain(command: CommandRun) -> bool:
 _HOST = ObservationKind(
     type=HostContacted,
     keys=(
-        Key(name="host", shape=Regex(), of=lambda o: (o.host,), doc="The host name matches."),
-        Key(name="suffix", shape=HOST, of=lambda o: (o.host,), doc="The host is this domain or a subdomain of it."),
-        Key(name="label", shape=Regex(), of=lambda o: tuple(o.host.split(".")), doc="One label of the name matches."),
+        Key(
+            name="host",
+            shape=Regex(),
+            of=lambda o: (o.host,),
+            doc="The host name matches.",
+            example="'^[0-9a-f]{8}[.]'",
+        ),
+        Key(
+            name="suffix",
+            shape=HOST,
+            of=lambda o: (o.host,),
+            doc="The host is this domain or a subdomain of it.",
+            example="[evil.example]",
+        ),
+        Key(
+            name="label",
+            shape=Regex(),
+            of=lambda o: tuple(o.host.split(".")),
+            doc="One label of the name matches.",
+            example="'^[0-9a-f]{24,}$'",
+        ),
         Key(
             name="record-type",
             shape=Text(what="a DNS record type", pattern="[A-Z][A-Z0-9]*", longest=16),
             of=lambda o: tuple(word.upper() for word in o.record_types),
             doc="A DNS record of this type was asked for.",
+            example="TXT",
         ),
-        Key(name="via", shape=Word(words=("dns", "socket")), of=lambda o: o.via, doc="How the host was contacted."),
+        Key(
+            name="via",
+            shape=Word(words=("dns", "socket")),
+            of=lambda o: o.via,
+            doc="How the host was contacted.",
+            example="dns",
+        ),
     ),
     countables=(Countable(name="host", of=lambda o: o.host, domain=True),),
 )
@@ -99,11 +129,36 @@ _HOST = ObservationKind(
 _SOCKET = ObservationKind(
     type=SocketOpened,
     keys=(
-        Key(name="address", shape=Address(), of=lambda o: (o.address,), doc="The address is this, or in this network."),
-        Key(name="port", shape=PORT, of=lambda o: (o.port,), doc="The port is one of these."),
-        Key(name="port-not", shape=PORT, of=lambda o: (o.port,), doc="The port is none of these.", negative=True),
-        Key(name="network", shape=Word(words=tuple(Network)), of=lambda o: (o.network,), doc="What the address is."),
-        Key(name="named", shape=Flag(), of=lambda o: (bool(o.hostnames),), doc="A name resolved to the address."),
+        Key(
+            name="address",
+            shape=Address(),
+            of=lambda o: (o.address,),
+            doc="The address is this, or in this network.",
+            example="[192.0.2.0/24]",
+        ),
+        Key(name="port", shape=PORT, of=lambda o: (o.port,), doc="The port is one of these.", example="[25, 587]"),
+        Key(
+            name="port-not",
+            shape=PORT,
+            of=lambda o: (o.port,),
+            doc="The port is none of these.",
+            example="[80, 443]",
+            negative=True,
+        ),
+        Key(
+            name="network",
+            shape=Word(words=tuple(Network)),
+            of=lambda o: (o.network,),
+            doc="What the address is.",
+            example="public",
+        ),
+        Key(
+            name="named",
+            shape=Flag(),
+            of=lambda o: (bool(o.hostnames),),
+            doc="A name resolved to the address.",
+            example="false",
+        ),
     ),
     countables=(
         Countable(name="address", of=lambda o: o.address),
@@ -119,21 +174,28 @@ _COMMAND = ObservationKind(
             shape=Regex(templates=True),
             of=lambda o: (command_line(o),),
             doc="The arguments, joined by spaces, match.",
+            example="'curl .*[|] *sh'",
         ),
         Key(
             name="argv0",
             shape=Regex(templates=True),
             of=lambda o: (base_name(o),),
             doc="The program's base name matches.",
+            example="'^curl$'",
         ),
         Key(
-            name="arg", shape=Regex(templates=True), of=lambda o: o.argv, doc="One argument, argv[0] included, matches."
+            name="arg",
+            shape=Regex(templates=True),
+            of=lambda o: o.argv,
+            doc="One argument, argv[0] included, matches.",
+            example="'^--upload-file$'",
         ),
         Key(
             name="plain",
             shape=Flag(),
             of=lambda o: (is_plain(o),),
             doc="No argument holds `;`, `&`, `|`, a backtick, `$(`, `<`, `>` or a newline.",
+            example="true",
         ),
     ),
     countables=(
@@ -145,10 +207,16 @@ _COMMAND = ObservationKind(
 _FILE = ObservationKind(
     type=FileTouched,
     keys=(
-        Key(name="path", shape=Regex(templates=True), of=lambda o: (o.path,), doc="The path matches."),
-        Key(name="read", shape=Flag(), of=lambda o: (o.read,), doc="It was read, or looked for."),
-        Key(name="write", shape=Flag(), of=lambda o: (o.write,), doc="It was written."),
-        Key(name="delete", shape=Flag(), of=lambda o: (o.delete,), doc="It was deleted."),
+        Key(
+            name="path",
+            shape=Regex(templates=True),
+            of=lambda o: (o.path,),
+            doc="The path matches.",
+            example="'/[.]netrc$'",
+        ),
+        Key(name="read", shape=Flag(), of=lambda o: (o.read,), doc="It was read, or looked for.", example="true"),
+        Key(name="write", shape=Flag(), of=lambda o: (o.write,), doc="It was written.", example="true"),
+        Key(name="delete", shape=Flag(), of=lambda o: (o.delete,), doc="It was deleted.", example="true"),
     ),
     countables=(Countable(name="path", of=lambda o: o.path),),
 )
@@ -156,12 +224,13 @@ _FILE = ObservationKind(
 _BAIT = ObservationKind(
     type=BaitSeen,
     keys=(
-        Key(name="bait", shape=Regex(), of=lambda o: (o.bait,), doc="The bait's name matches."),
+        Key(name="bait", shape=Regex(), of=lambda o: (o.bait,), doc="The bait's name matches.", example="AWS"),
         Key(
             name="where",
             shape=Word(words=("argv", "host", "sent", "stdout", "stderr")),
             of=lambda o: (o.where,),
             doc="Where its value turned up.",
+            example="[argv, host]",
         ),
     ),
     countables=(Countable(name="bait", of=lambda o: o.bait),),
@@ -175,16 +244,30 @@ def tests_of(hit: LastPyMileHit) -> tuple[str, ...]:
 _LASTPYMILE = ObservationKind(
     type=LastPyMileHit,
     phased=False,
+    engines=(Engine.LASTPYMILE,),
     keys=(
         Key(
             name="list",
             shape=Word(words=("phantom", "low_risk", "medium_risk", "high_risk")),
             of=lambda o: (o.list,),
             doc="The report's list in which the file stands.",
+            example="high_risk",
         ),
-        Key(name="file", shape=Regex(), of=lambda o: (o.file,), doc="The file's path in the release matches."),
-        Key(name="tests", shape=Regex(), of=tests_of, doc="The test's name or id matches."),
-        Key(name="added", shape=Flag(), of=lambda o: (o.added,), doc="The hit is on a line that the source lacks."),
+        Key(
+            name="file",
+            shape=Regex(),
+            of=lambda o: (o.file,),
+            doc="The file's path in the release matches.",
+            example="'(^|/)setup[.]py$'",
+        ),
+        Key(name="tests", shape=Regex(), of=tests_of, doc="The test's name or id matches.", example="exec_used"),
+        Key(
+            name="added",
+            shape=Flag(),
+            of=lambda o: (o.added,),
+            doc="The hit is on a line that the source lacks.",
+            example="true",
+        ),
     ),
     countables=(
         Countable(name="file", of=lambda o: o.file),
@@ -195,10 +278,13 @@ _LASTPYMILE = ObservationKind(
 _LOCKFILE = ObservationKind(
     type=LockFact,
     phased=False,
-    keys=(Key(name="check", shape=KEBAB, of=lambda o: (o.check,), doc="What the lockfile shows."),),
+    engines=(),
+    keys=(
+        Key(name="check", shape=KEBAB, of=lambda o: (o.check,), doc="What the lockfile shows.", example="confusion"),
+    ),
 )
 
-_PACKAGE = ObservationKind(type=PackagePresent, phased=False, keys=())
+_PACKAGE = ObservationKind(type=PackagePresent, phased=False, engines=(), keys=())
 
 # Any: the eight kinds have eight observation types, and a mapping cannot say which key goes with which.
 KINDS: Mapping[Observe, ObservationKind[Any]] = {

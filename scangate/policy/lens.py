@@ -9,7 +9,8 @@ from scangate.models import Ecosystem, LastPyMileHit, Observation, Phase
 from scangate.policy import patterns
 from scangate.policy.conditions import Key, ObservationKind, Value
 from scangate.policy.indexes import NONE, Index, Numbers, index_for
-from scangate.policy.model import AtLeast, Condition, Rule, Watch
+from scangate.policy.model import Alternatives, AtLeast, Condition, Rule, Watch
+from scangate.policy.novelty import SeenBefore, nothing_seen_before
 from scangate.policy.shapes import Flag, Integer, Word
 
 _LONGEST_FILL = 1000
@@ -191,9 +192,16 @@ class Lens:
         )
 
     def matches(
-        self, observations: Iterable[Observation], applies: frozenset[str], package: Package | None
+        self,
+        observations: Iterable[Observation],
+        applies: frozenset[str],
+        package: Package | None,
+        seen_before: SeenBefore = nothing_seen_before,
     ) -> Iterator[tuple[Rule, Evidence]]:
-        """For each rule (of those whose ids are in `applies`) that matches: what it matches."""
+        """For each rule (of those whose ids are in `applies`) that matches: what it matches.
+
+        `seen_before`: what is no new behaviour, for the rules that ask.
+        """
         drivers = self._driven.keys()
         first = self._matching.keys_of(drivers)
         driving, holding = self._matching.begin(only=first), self._matching.begin(without=first)
@@ -211,6 +219,7 @@ class Lens:
                     and getattr(observation, "phase", Phase.INSTALL) in each.phases
                     and each.match.holds(observation, held, package)
                     and not _excused(each, observation, excusing, package)
+                    and not (each.watch.new_behaviour and seen_before(observation))
                 ):
                     hits[each].append(observation)
         for each, evidence in hits.items():
@@ -236,6 +245,19 @@ class Lens:
             for same in values.values()
             for observation in same
         ]
+
+
+class Excuse:
+    """Several sets of conditions on one kind of observation; an observation fits where any of them holds."""
+
+    def __init__(self, kind: ObservationKind[Any], alternatives: Alternatives) -> None:
+        self._conditions = _Conditions(kind.keys)
+        self._tests = tuple(self._conditions.test(each) for each in alternatives)
+        self._conditions.compile()
+
+    def fits(self, observation: Observation, package: Package | None) -> bool:
+        held = self._conditions.begin()(observation)
+        return any(test.holds(observation, held, package) for test in self._tests)
 
 
 def _excused(each: _Compiled, observation: Observation, excusing: Holding, package: Package | None) -> bool:

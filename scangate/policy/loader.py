@@ -1,65 +1,40 @@
-"""scangate.yml → Policy: read by the schema, merged with the built-in policy, every reference resolved.
+"""scangate.yml → Policy: read by the schema, merged with what it extends, every reference resolved.
 
 All that is wrong is an error with its place; nothing is ignored, and nothing unknown is accepted.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
-from datetime import date
 from functools import cache
-from graphlib import CycleError, TopologicalSorter
 from importlib import resources
 
-from scangate.errors import PurlError
-from scangate.models import (
-    BUILT_IN,
-    Action,
-    DecidedBy,
-    Decider,
-    Ecosystem,
-    Engine,
-    Kind,
-    Mode,
-    OutcomeAction,
-    OutcomeCode,
-    Phase,
-    Severity,
-)
-from scangate.policy import document, suggest
+from scangate.models import Action, DecidedBy, Decider, Engine, Mode, OutcomeAction, OutcomeCode, Severity
+from scangate.policy import document, sources
 from scangate.policy.document import START, Place, Problems, Scalar
-from scangate.policy.model import (
-    ACTIONS,
-    BLANK,
-    DEFAULT,
-    AllOf,
-    AllowEntry,
-    AtLeast,
-    Condition,
-    Decided,
-    Observe,
-    PackageGlob,
-    Policy,
-    Rule,
-    Watch,
-)
-from scangate.policy.reading import Entry, Leaf, Reader
+from scangate.policy.loosening import LooseningReader
+from scangate.policy.model import BLANK, DEFAULT, Decided, Lint, Policy
+from scangate.policy.reading import Entry, Reader
+from scangate.policy.rules import RuleReader, Rules, decider_at
 from scangate.policy.schema import POLICY
 from scangate.policy.shapes import SET_REFERENCE
-from scangate.purls import Purl, parse
+from scangate.policy.sources import Read, Source
 from scangate.registries import ALL_PUBLIC_HOSTS, PrivateRegistry, Registries
 
 _REGISTRY_SET = "registries"
 
 Sets = Mapping[str, tuple[Scalar, ...]]
 
+_SETS: Sets = {_REGISTRY_SET: tuple(Scalar(START, host) for host in sorted(ALL_PUBLIC_HOSTS))}
+"""What stands in no YAML."""
 
-def load(source: str | bytes, where: str) -> Policy:
-    """The policy in `source`; `where` is the file's path, for places.
 
-    Raises PolicyError with up to ten problems, each with file:line:column.
+def load(source: str | bytes, where: str, *, read: Read | None = None, path: str | None = None) -> Policy:
+    """The policy in `source`; `where` is the file as it is shown in places and outputs.
+
+    `read` gives the files that it extends, by their paths from the repository's root: from the disk, or from a commit;
+    without it there are none. `path` is the file's own path from there, where it is not `where`. Raises PolicyError
+    with up to ten problems, each with file:line:column of the file in which it stands; and what `read` raises.
     """
-    base, sets = _builtin()
-    return _Loader(where, base, sets).load(source)
+    return _Loader(Source(path=path or where, shown=where), read).load(source)
 
 
 def default() -> Policy:
@@ -69,29 +44,27 @@ def default() -> Policy:
 
 @cache
 def _builtin() -> tuple[Policy, Sets]:
-    source = resources.files("scangate.policy").joinpath("default.yml").read_bytes()
-    registries = {_REGISTRY_SET: tuple(Scalar(START, host) for host in sorted(ALL_PUBLIC_HOSTS))}
-    loader = _Loader(DEFAULT, BLANK, registries)
-    return loader.load(source), loader.reader.sets
+    content = resources.files("scangate.policy").joinpath("default.yml").read_bytes()
+    loader = _Loader(Source(path=DEFAULT, shown=DEFAULT), None, built_in=True)
+    return loader.load(content), loader.reader.sets
 
 
 class _Loader:
-    """Loads one file on top of `base`, whose rules rely on `sets`."""
+    """Loads one file, on top of what it extends."""
 
-    def __init__(self, where: str, base: Policy, sets: Sets) -> None:
-        self._where = where
-        self._built_in = base is BLANK
-        self._base = base
-        self._taken = frozenset(sets)
-        self._problems = Problems(where)
-        self.reader = Reader(self._problems, dict(sets))
+    def __init__(self, source: Source, read: Read | None, *, built_in: bool = False) -> None:
+        self._source = source
+        self._read = read
+        self._built_in = built_in
+        self._base = BLANK
+        self._problems = Problems(source.shown)
+        self._rule_reader = RuleReader(self._problems, self._at)
+        self._loosening = LooseningReader(self._problems, self._at, self._rule_reader)
+        self.reader = Reader(self._problems, dict(_SETS))
 
-    def load(self, source: str | bytes) -> Policy:
-        root = document.parse(source, self._problems)
-        extends = _child(root, "extends")
-        if isinstance(extends, Scalar) and extends.text == "none":
-            self._base = BLANK
-            self._taken = frozenset({_REGISTRY_SET})
+    def load(self, content: str | bytes) -> Policy:
+        root = document.parse(content, self._problems)
+        self._extend(_child(root, "extends"))
         self.reader.inherited_rules = frozenset(rule.id for rule in self._base.rules)
         self._read_sets(root)
         entry = self.reader.read(root, POLICY)
@@ -101,13 +74,30 @@ class _Loader:
         self._problems.check()
         return policy
 
+    def _extend(self, named: document.Node | None) -> None:
+        """Before all else: what a file may say depends on what it inherits."""
+        text = named.text if isinstance(named, Scalar) else ""
+        if text == "none":
+            return
+        if isinstance(named, Scalar) and text.endswith((".yml", ".yaml")):
+            source, content = sources.extended(self._source, named, self._read, self._problems)
+            loader = _Loader(source, self._read)
+            self._base, self.reader.sets = loader.load(content), dict(loader.reader.sets)
+        else:  # `default`, nothing, or what the schema refuses
+            base, sets = _builtin()
+            self._base, self.reader.sets = base, dict(sets)
+
     def _read_sets(self, root: document.Node) -> None:
-        """Before all else: patterns and lists refer to them."""
+        """Before the rest: patterns and lists refer to them."""
+        inherited = frozenset(self.reader.sets)
         node = _child(root, "sets")
         for key, value in node.entries if isinstance(node, document.Mapping) else ():
-            if key.text in self._taken:
-                hint = "Built-in rules rely on it: give yours another name."
-                self._problems.add(key.place, f"{key.text!r} is a built-in set", hint)
+            if key.text in inherited:
+                built_in = self._built_in or key.text in _builtin()[1]
+                hint = f"{'Built-in' if built_in else 'Inherited'} rules rely on it: give yours another name."
+                self._problems.add(
+                    key.place, f"{key.text!r} is {'a built-in' if built_in else 'an inherited'} set", hint
+                )
             elif isinstance(value, document.Sequence):
                 items = tuple(item for item in value.items if isinstance(item, Scalar))
                 for item in items:
@@ -117,28 +107,32 @@ class _Loader:
 
     def _policy(self, entry: Entry) -> Policy:
         base = self._base
-        actions, outcomes = dict(base.actions), dict(base.outcomes)
+        actions, outcomes, lints = dict(base.actions), dict(base.outcomes), dict(base.lints)
         for key, leaf in entry.table("actions"):
             actions[Severity(key)] = Decided(Action(str(leaf.value)), self._by(leaf.place))
         for key, leaf in entry.table("outcomes"):
             outcomes[OutcomeCode(key)] = Decided(OutcomeAction(str(leaf.value)), self._by(leaf.place))
-        hook = self._hook(entry, said={OutcomeCode(key) for key, _ in entry.table("outcomes")})
-        rules = self._rules(entry, actions)
+        for key, leaf in entry.table("lints"):
+            lints[Lint(key)] = Decided(Action(str(leaf.value)), self._by(leaf.place))
+        rules = self._rule_reader.read(entry, {rule.id: rule for rule in base.rules}, actions)
         mode = Mode(entry.text("mode", base.mode))
         self._check_bite(entry, rules, mode)
         return Policy(
-            where=self._where,
+            where=self._source.shown,
+            files=() if self._built_in else (self._source.path, *base.files),
             mode=mode,
             engines=tuple(dict.fromkeys(Engine(word) for word in entry.texts("engines"))) or base.engines,
             max_report_age=entry.integer("max-report-age", base.max_report_age),
             rules=tuple(rules.values()),
             actions=actions,
             outcomes=outcomes,
-            allow=(*base.allow, *(self._allow(allowed, rules) for allowed in entry.entries("allow"))),
+            lints=lints,
+            hook=self._hook(entry, said={OutcomeCode(key) for key, _ in entry.table("outcomes")}),
+            overrides=(*base.overrides, *self._loosening.overrides(entry, rules)),
+            allow=(*base.allow, *self._loosening.allow(entry, rules)),
             registries=self._registries(entry.entry("registries")),
             upload_files=entry.flag("upload-files", base.upload_files),
-            exclude=entry.texts("exclude") or base.exclude,
-            hook=hook,
+            exclude=tuple(dict.fromkeys((*base.exclude, *entry.texts("exclude")))),
         )
 
     def _hook(self, entry: Entry, said: Collection[OutcomeCode]) -> Mapping[OutcomeCode, Decided[OutcomeAction]]:
@@ -151,141 +145,20 @@ class _Loader:
         return hook
 
     def _at(self, place: Place) -> str:
-        return DEFAULT if self._built_in else f"{self._where}:{place.line}"
+        return DEFAULT if self._built_in else f"{self._source.shown}:{place.line}"
 
     def _by(self, place: Place) -> DecidedBy:
-        return _decider_at(self._at(place))
+        return decider_at(self._at(place))
 
-    def _check_bite(self, entry: Entry, rules: Mapping[str, Rule], mode: Mode) -> None:
+    def _check_bite(self, entry: Entry, rules: Rules, mode: Mode) -> None:
         """A policy that cannot deny anything would pass everything: it must say `mode: observe`."""
+        if self._source.extended_by:
+            return  # it is a part of a policy
         if not rules:
             self._problems.add(entry.place, "an empty policy: `extends: none` and no rules", "Add `rules`.")
         elif mode is Mode.ENFORCE and all(rule.decided.action is not Action.DENY for rule in rules.values()):
             hint = "Give a rule or a severity the action `deny`, or write `mode: observe`."
             self._problems.add(entry.place, "no rule of this policy can deny anything", hint)
-
-    # ---------------------------------------------------------------------------------------------- rules
-
-    def _rules(self, entry: Entry, actions: Mapping[Severity, Decided[Action]]) -> Mapping[str, Rule]:
-        """By id, in an order in which each correlation stands behind what it refers to."""
-        rules = {rule.id: rule for rule in self._base.rules}
-        first: dict[str, Place] = {}
-        references: list[Leaf] = []
-        for each in entry.entries("rules"):
-            id_ = each.text("id")
-            if id_ in first:
-                hint = f"The first is in line {first[id_].line}."
-                self._problems.add(each.leaf("id").place, f"rule {id_!r} stands twice", hint)
-                continue
-            first[id_] = each.place
-            rules[id_] = self._override(rules[id_], each) if id_ in rules else self._rule(each)
-            references += [leaf for group in each.groups("all-of") for leaf in group]
-        for leaf in references:
-            self._check_rule(leaf, rules)
-        resolved = {id_: _resolved(rule, actions) for id_, rule in rules.items()}
-        return self._ordered(resolved, first)
-
-    def _override(self, rule: Rule, entry: Entry) -> Rule:
-        at = self._at(entry.place)
-        if "severity" in entry:
-            rule = replace(rule, severity=Severity(entry.text("severity")), own_action=None, place=at)
-        if "action" in entry:
-            rule = replace(rule, own_action=Decided(Action(entry.text("action")), self._by(entry.place)))
-        if "severity" not in entry and "action" not in entry:
-            hint = "Add `severity` or `action`, or remove the entry."
-            self._problems.add(entry.place, f"built-in rule {rule.id!r} stands here without a change", hint)
-        return rule
-
-    def _rule(self, entry: Entry) -> Rule:
-        at = self._at(entry.place)
-        severity = Severity(entry.text("severity"))
-        own = Decided(Action(entry.text("action")), self._by(entry.place)) if "action" in entry else None
-        test: Watch | AllOf
-        if "all-of" in entry:
-            test = AllOf(tuple(tuple(str(leaf.value) for leaf in group) for group in entry.groups("all-of")))
-        else:
-            test = _watch(entry)
-            if test.observe is Observe.PACKAGE and "packages" not in entry:
-                hint = "Add `packages`: without it, the rule would ban everything."
-                self._problems.add(entry.place, "a rule with `observe: package` needs 'packages'", hint)
-        return Rule(
-            id=entry.text("id"),
-            title=entry.text("title"),
-            severity=severity,
-            own_action=own,
-            decided=own or Decided(ACTIONS[severity]),
-            test=test,
-            place=at,
-            description=entry.text("description"),
-            advice=entry.text("advice"),
-            references=entry.texts("references"),
-            ecosystems=tuple(Ecosystem(word) for word in entry.texts("ecosystems")),
-            packages=tuple(filter(None, (self._glob(leaf) for leaf in entry.leaves("packages")))),
-        )
-
-    def _glob(self, leaf: Leaf) -> PackageGlob | None:
-        try:
-            return PackageGlob.read(str(leaf.value))
-        except ValueError as exc:
-            self._problems.add(leaf.place, str(exc), f"Write pkg:TYPE/NAME@VERSION with TYPE {', '.join(Ecosystem)}.")
-            return None
-
-    def _ordered(self, rules: Mapping[str, Rule], places: Mapping[str, Place]) -> Mapping[str, Rule]:
-        graph = {
-            id_: {name for group in rule.test.groups for name in group if name in rules}
-            for id_, rule in rules.items()
-            if isinstance(rule.test, AllOf)
-        }
-        watches = {id_: rule for id_, rule in rules.items() if id_ not in graph}
-        try:
-            order = tuple(TopologicalSorter(graph).static_order())
-        except CycleError as exc:
-            circle: list[str] = exc.args[1]
-            place = max(places[name] for name in circle if name in places)
-            self._problems.add(place, f"rules refer to each other: {' → '.join(circle)}", "Break the circle.")
-            return rules
-        return watches | {id_: rules[id_] for id_ in order if id_ in graph}
-
-    def _check_rule(self, leaf: Leaf, rules: Mapping[str, Rule]) -> None:
-        name = str(leaf.value)
-        if name not in rules:
-            self._problems.add(leaf.place, f"there is no rule {name!r}", suggest.hint(name, rules))
-
-    # ---------------------------------------------------------------------------------- exceptions and hosts
-
-    def _allow(self, entry: Entry, rules: Mapping[str, Rule]) -> AllowEntry:
-        for leaf in entry.leaves("rules"):
-            self._check_rule(leaf, rules)
-        text = entry.text("package")
-        every = text.endswith("@*")
-        return AllowEntry(
-            package=text,
-            purl=self._purl(entry.leaf("package"), text.removesuffix("@*") if every else text, every=every),
-            every_version=every,
-            rules=entry.texts("rules"),
-            reason=entry.text("reason"),
-            expires=entry.day("expires"),
-            place=self._at(entry.place),
-        )
-
-    def _purl(self, leaf: Leaf, text: str, *, every: bool) -> Purl | None:
-        """The purl of an allow entry, None where it is the key of a package without one ("git:npm/name@1.0.0")."""
-        hint = "Write the purl with its exact version, or with `@*`."
-        if not text.startswith("pkg:"):
-            kind, _, ecosystem = text.partition("/")[0].partition(":")
-            if kind not in tuple(Kind) or ecosystem not in tuple(Ecosystem):
-                self._problems.add(leaf.place, f"{text!r} is neither a purl nor KIND:ECOSYSTEM/NAME@VERSION", hint)
-            return None
-        try:
-            purl = parse(text)
-        except PurlError as exc:
-            self._problems.add(leaf.place, exc.message, exc.hint)
-            return None
-        if purl.ecosystem is None:
-            self._problems.add(leaf.place, f"unknown type {purl.type!r}", suggest.hint(purl.type, Ecosystem))
-        elif (purl.version is None) is not every or "*" in text:
-            self._problems.add(leaf.place, f"{str(leaf.value)!r} is not one package", hint)
-        return purl
 
     def _registries(self, entry: Entry | None) -> Registries:
         if entry is None:
@@ -294,53 +167,12 @@ class _Loader:
             PrivateRegistry(host=each.text("host"), names=each.texts("names"), where=self._at(each.place))
             for each in entry.entries("private")
         )
-        return Registries(mirrors=frozenset(entry.texts("mirrors")), private=private)
+        inherited = self._base.registries
+        mirrors = inherited.mirrors | frozenset(entry.texts("mirrors"))
+        # The file's own first: the first that a name fits counts.
+        return Registries(mirrors=mirrors, private=(*private, *inherited.private))
 
 
 def _child(root: document.Node, name: str) -> document.Node | None:
     entries = root.entries if isinstance(root, document.Mapping) else ()
     return next((value for key, value in entries if key.text == name), None)
-
-
-def _resolved(rule: Rule, actions: Mapping[Severity, Decided[Action]]) -> Rule:
-    """With the action that holds, and its author: the rule itself, else `actions`, else whoever set the severity."""
-    if rule.own_action is not None:
-        return replace(rule, decided=rule.own_action)
-    by_severity = actions[rule.severity]
-    by = by_severity.by if by_severity.by.decider is not Decider.DEFAULT else _decider_at(rule.place)
-    return replace(rule, decided=Decided(by_severity.action, by))
-
-
-def _decider_at(place: str) -> DecidedBy:
-    """Who decides by what stands at a rule's own place."""
-    return BUILT_IN if place == DEFAULT else DecidedBy(Decider.POLICY, place)
-
-
-def _watch(entry: Entry) -> Watch:
-    match, at_least = entry.entry("match"), entry.entry("at-least")
-    together = match.groups("together") if match else ()
-    return Watch(
-        observe=Observe(entry.text("observe")),
-        phases=tuple(Phase(word) for word in entry.texts("phases")),
-        match=_conditions(match) if match else (),
-        unless=tuple(_conditions(each) for each in entry.entries("unless")),
-        together=tuple(tuple(str(leaf.value) for leaf in group) for group in together),
-        at_least=None
-        if at_least is None
-        else AtLeast(
-            count=at_least.integer("count", 1),
-            distinct=at_least.text("distinct"),
-            per=at_least.text("per", "package"),
-        ),
-    )
-
-
-def _conditions(entry: Entry) -> tuple[Condition, ...]:
-    found: list[Condition] = []
-    for key, value in entry.values.items():
-        if key == "together":
-            continue
-        leaves = (value,) if isinstance(value, Leaf) else entry.leaves(key)
-        values = tuple(leaf.value for leaf in leaves if not isinstance(leaf.value, date))
-        found.append(Condition(key=key, values=tuple(dict.fromkeys(values))))
-    return tuple(found)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from scangate.models import (
     Analysed,
+    ChangeKind,
     Ecosystem,
     Engine,
     Finding,
@@ -22,6 +23,7 @@ from scangate.models import (
 from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Lens, Package
 from scangate.policy.model import AllOf, Observe, Rule, Watch, normalised_name
+from scangate.policy.novelty import SeenBefore, kinds_of_change, nothing_seen_before, replaced_versions, seen_before
 
 Observations = Sequence[Observation]
 
@@ -38,6 +40,7 @@ class Matcher:
         self._lenses = {KINDS[observe].type: Lens(KINDS[observe], watches) for observe, watches in watched.items()}
         self._correlations = tuple(rule for rule in rules if isinstance(rule.test, AllOf))
         self._scope = _Scope(rules)
+        self._asks_what_is_new = any(_asks_what_is_new(rule) for rule in rules)
 
     def findings(self, subject: Subject) -> tuple[Finding, ...]:
         """One finding a rule and engine, with all that it matched as evidence; sorted. `allowed` is not decided here.
@@ -51,7 +54,8 @@ class Matcher:
         found = self._watch(facts, None, applies, of_package)
         for result in subject.results:
             if isinstance(result, Analysed):
-                found += self._watch(result.observations, result.engine, applies, of_package)
+                known = seen_before(subject, result.engine) if self._asks_what_is_new else nothing_seen_before
+                found += self._watch(result.observations, result.engine, applies, of_package, known)
         found += self._correlate(found, applies)
         return tuple(sorted(found, key=_order))
 
@@ -62,13 +66,20 @@ class Matcher:
             rule.id
             for rule in self._rules
             if not rule.packages
+            # Nothing is known of what the lockfile was before: all of it counts as added.
+            and (not rule.changed or ChangeKind.ADDED in rule.changed)
             and (not rule.ecosystems or not ecosystems or not ecosystems.isdisjoint(rule.ecosystems))
         )
         found = self._watch(lockfile.facts, None, applies, None)
         return tuple(sorted(found + self._correlate(found, applies), key=_order))
 
     def _watch(
-        self, observations: Observations, engine: Engine | None, applies: frozenset[str], package: Package | None
+        self,
+        observations: Observations,
+        engine: Engine | None,
+        applies: frozenset[str],
+        package: Package | None,
+        known: SeenBefore = nothing_seen_before,
     ) -> list[Finding]:
         by_type: dict[type[Observation], list[Observation]] = defaultdict(list)
         for observation in observations:
@@ -77,7 +88,8 @@ class Matcher:
             _finding(rule, evidence, engine)
             for type_, of_type in by_type.items()
             if type_ in self._lenses
-            for rule, evidence in self._lenses[type_].matches(of_type, applies, package)
+            for rule, evidence in self._lenses[type_].matches(of_type, applies, package, known)
+            if not rule.engines or engine in rule.engines
         ]
 
     def _correlate(self, found: Sequence[Finding], applies: frozenset[str]) -> list[Finding]:
@@ -88,7 +100,15 @@ class Matcher:
         correlated = []
         for rule in self._correlations:
             assert isinstance(rule.test, AllOf)
-            groups = [[finding for id_ in group for finding in by_rule[id_]] for group in rule.test.groups]
+            groups = [
+                [
+                    finding
+                    for id_ in group
+                    for finding in by_rule[id_]
+                    if not rule.engines or finding.engine in rule.engines
+                ]
+                for group in rule.test.groups
+            ]
             if rule.id in applies and all(groups):
                 parts = [finding for group in groups for finding in group]
                 engines = {part.engine for part in parts}
@@ -127,13 +147,18 @@ def _order(finding: Finding) -> tuple[str, str]:
 _PHASES = tuple(Phase)
 
 
+def _asks_what_is_new(rule: Rule) -> bool:
+    return isinstance(rule.test, Watch) and rule.test.new_behaviour
+
+
 class _Scope:
-    """Which rules are for a package at all (`ecosystems`, `packages`)."""
+    """Which rules are for a package at all (`ecosystems`, `packages`, `changed`, `new-behaviour`)."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._anywhere: dict[Ecosystem, set[str]] = {ecosystem: set() for ecosystem in Ecosystem}
         self._named: dict[tuple[Ecosystem, str], list[Rule]] = defaultdict(list)
         self._globbed: list[Rule] = []
+        self._changes = tuple(rule for rule in rules if rule.changed or _asks_what_is_new(rule))
         for rule in rules:
             names = {(glob.ecosystem, glob.exact_name) for glob in rule.packages}
             if not rule.packages:
@@ -148,9 +173,18 @@ class _Scope:
     def of(self, subject: Subject) -> frozenset[str]:
         key = subject.ecosystem, normalised_name(subject.ecosystem, subject.name)
         near = (*self._named.get(key, ()), *self._globbed)
-        return frozenset(self._anywhere[subject.ecosystem]).union(
+        named = (
             rule.id
             for rule in near
             if (not rule.ecosystems or subject.ecosystem in rule.ecosystems)
             and any(glob.matches(subject) for glob in rule.packages)
         )
+        return frozenset(self._anywhere[subject.ecosystem]).union(named) - self._not_for_its_change(subject)
+
+    def _not_for_its_change(self, subject: Subject) -> set[str]:
+        kinds, upgraded = kinds_of_change(subject), bool(replaced_versions(subject))
+        return {
+            rule.id
+            for rule in self._changes
+            if (rule.changed and kinds.isdisjoint(rule.changed)) or (_asks_what_is_new(rule) and not upgraded)
+        }

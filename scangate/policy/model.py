@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from scangate.models import (
     BUILT_IN,
     Action,
+    ChangeKind,
     DecidedBy,
     Ecosystem,
     Engine,
@@ -19,6 +20,8 @@ from scangate.models import (
     OutcomeAction,
     OutcomeCode,
     Phase,
+    Relation,
+    Scope,
     Severity,
     Subject,
 )
@@ -84,6 +87,8 @@ class PackageGlob:
     name: re.Pattern[str]
     version: re.Pattern[str]
     exact_name: str | None = None
+    text: str = ""
+    """As it was written."""
 
     @classmethod
     def read(cls, text: str) -> "PackageGlob":
@@ -97,7 +102,7 @@ class PackageGlob:
         ecosystem, name = Ecosystem(type_), unquote(head + slash + base)
         name = normalised_name(ecosystem, name)
         exact = None if "*" in name or "?" in name else name
-        return cls(ecosystem, _glob(name), _glob(unquote(version)), exact)
+        return cls(ecosystem, _glob(name), _glob(unquote(version)), exact, text)
 
     def matches(self, subject: Subject) -> bool:
         return (
@@ -134,6 +139,8 @@ class Watch:
     together: tuple[tuple[str, ...], ...] = ()
     """Groups of patterns on LastPyMile tests: every group must be hit in the same file."""
     at_least: AtLeast | None = None
+    new_behaviour: bool = False
+    """Only for packages that replace another version, and only what that one did not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,8 @@ class AllOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Empty ecosystems and packages: all. `place`: where the rule, or the last change of its severity, stands.
+    """Empty ecosystems, packages, engines and changed: all. `place`: where the rule, or the last change of its
+    severity, stands.
 
     `own_action`: an action of its own, instead of its severity's; `decided`: the one that holds.
     """
@@ -162,27 +170,68 @@ class Rule:
     references: tuple[str, ...] = ()
     ecosystems: tuple[Ecosystem, ...] = ()
     packages: tuple[PackageGlob, ...] = ()
+    engines: tuple[Engine, ...] = ()
+    changed: tuple[ChangeKind, ...] = ()
+
+
+Alternatives = tuple[tuple[Condition, ...], ...]
+"""Sets of conditions, of which any must hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowEntry:
-    """`package` is as written: a purl, or the key of a subject without one; with `@*` behind it, every version.
+    """`target` is as written: a purl, the key of a subject without one, with `@*` behind it every version of it; or
+    the path of a lockfile.
 
-    `purl` is None for a key.
+    `purl` is None for a key and for a lockfile. `evidence`, where there is any: every observation of a finding must
+    be of one of these kinds, and fit any of its alternatives.
     """
 
-    package: str
-    purl: Purl | None
-    every_version: bool
+    target: str
+    purl: Purl | None = None
+    lockfile: bool = False
+    every_version: bool = False
     rules: tuple[str, ...]
+    evidence: tuple[tuple[Observe, Alternatives], ...] = ()
     reason: str
+    owner: str
     expires: date
     place: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A cap on what findings do, where everything named holds; empty: whatever it is. `keeps`: rules without the cap.
+
+    `install_phase`: also for findings that are not of importing and calling alone.
+    """
+
+    cap: Action
+    place: str
+    scopes: tuple[Scope, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    ecosystems: tuple[Ecosystem, ...] = ()
+    lockfiles: tuple[str, ...] = ()
+    keeps: frozenset[str] = frozenset()
+    install_phase: bool = False
+
+
+class Lint(StrEnum):
+    """What a policy's own entries can be found to be, in a run."""
+
+    ALLOW_EXPIRED = "allow-expired"
+    ALLOW_UNUSED = "allow-unused"
+    ALLOW_BROAD = "allow-broad"
+    ALLOW_SHADOWED = "allow-shadowed"
+    OVERRIDE_INSTALL_PHASE = "override-install-phase"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """`actions` and `outcomes` are total; `rules` are distinct by id, correlations behind what they refer to."""
+    """`actions`, `outcomes` and `lints` are total; `rules` are distinct by id, correlations behind what they refer to.
+
+    `files`: what it was made of, from the root of the repository, the extending file first; none: built in.
+    """
 
     where: str
     mode: Mode
@@ -192,7 +241,10 @@ class Policy:
     rules: tuple[Rule, ...]
     actions: Mapping[Severity, Decided[Action]]
     outcomes: Mapping[OutcomeCode, Decided[OutcomeAction]]
+    lints: Mapping[Lint, Decided[Action]]
+    files: tuple[str, ...] = ()
     allow: tuple[AllowEntry, ...] = ()
+    overrides: tuple[Override, ...] = ()
     registries: Registries = NO_REGISTRIES
     upload_files: bool = False
     """Whether `check` may upload archives of the project to an analysis service on another machine."""
@@ -238,6 +290,14 @@ OUTCOMES: Mapping[OutcomeCode, OutcomeAction] = {
     OutcomeCode.LOCAL: OutcomeAction.NOTE,
 }
 
+LINTS: Mapping[Lint, Action] = {
+    Lint.ALLOW_EXPIRED: Action.WARN,
+    Lint.ALLOW_UNUSED: Action.WARN,
+    Lint.ALLOW_BROAD: Action.WARN,
+    Lint.ALLOW_SHADOWED: Action.WARN,
+    Lint.OVERRIDE_INSTALL_PHASE: Action.WARN,
+}
+
 HOOK_OUTCOMES = (OutcomeCode.PENDING, OutcomeCode.UNREACHABLE)
 """The outcomes that a hook may treat on its own: those of a wait that is too long there, and of no network."""
 
@@ -249,5 +309,6 @@ BLANK = Policy(
     rules=(),
     actions={severity: Decided(action) for severity, action in ACTIONS.items()},
     outcomes={code: Decided(action) for code, action in OUTCOMES.items()},
+    lints={lint: Decided(action) for lint, action in LINTS.items()},
 )
 """What holds where a policy says nothing: what the built-in policy, and one with `extends: none`, start from."""

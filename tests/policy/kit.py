@@ -25,9 +25,10 @@ from scangate.policy.model import Policy
 TODAY = date(2026, 6, 15)
 
 
-def policy(text: str, *, where: str = "scangate.yml") -> Policy:
-    """From what stands behind `version: 1`, which is line 1."""
-    return loader.load("version: 1\n" + dedent(text).lstrip("\n"), where)
+def policy(text: str, *, where: str = "scangate.yml", **files: str) -> Policy:
+    """From what stands behind `version: 1`, which is line 1; `files` are those that can be extended, as NAME.yml."""
+    others = {f"{name}.yml": f"version: 1\n{dedent(other).lstrip()}".encode() for name, other in files.items()}
+    return loader.load("version: 1\n" + dedent(text).lstrip("\n"), where, read=others.get)
 
 
 def rules(text: str) -> Policy:
@@ -96,5 +97,11 @@ def evidence(with_: Policy, *observations: Observation, **about: object) -> set[
     return {each for finding in found(with_, *observations, **about) for each in finding.evidence}
 
 
-def verdict(with_: Policy, *subjects: Subject, lockfiles: Sequence[Lockfile] = (), today: date = TODAY) -> Verdict:
-    return decide(subjects, lockfiles, with_, today=today, analyser="test", elapsed_seconds=1.5)
+def verdict(
+    with_: Policy,
+    *subjects: Subject,
+    lockfiles: Sequence[Lockfile] = (),
+    today: date = TODAY,
+    whole: bool = True,
+) -> Verdict:
+    return decide(subjects, lockfiles, with_, today=today, analyser="test", elapsed_seconds=1.5, whole=whole)

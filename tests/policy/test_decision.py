@@ -27,7 +27,7 @@ from scangate.models import (
     Subject,
     Verdict,
 )
-from scangate.policy.decision import exit_code
+from scangate.policy.exit_codes import exit_code
 from scangate.policy.model import Policy
 from tests.policy.kit import TODAY, other_package, package, policy, verdict
 
@@ -156,7 +156,14 @@ def test_a_fact_of_a_lockfile_can_deny() -> None:
 
 
 def allowing(to: str, rules: str = "talks", expires: date = TODAY + timedelta(days=1), more: str = "") -> Policy:
-    return small(f"allow:\n- {{package: '{to}', rules: [{rules}], reason: It may., expires: {expires}}}\n{more}")
+    """With an entry in line 10, of which only `allow-broad` is not worth a warning."""
+    entry = f"{{package: '{to}', rules: [{rules}], reason: It may., owner: o, expires: {expires}}}"
+    return small(f"lints: {{allow-broad: note}}\nallow:\n- {entry}\n{more}")
+
+
+def said(decided: Verdict) -> list[tuple[str, str, str]]:
+    """What is said of the policy's own entries, but for those that are for every version."""
+    return [(each.code, each.action, each.where) for each in decided.notices if each.code != "allow-broad"]
 
 
 def blocked() -> Subject:
@@ -168,9 +175,9 @@ def test_an_exception_silences_and_shows_itself(to: str) -> None:
     decided = verdict(allowing(to), blocked())
     (finding,) = decided.subjects[0].findings
     assert finding.allowed is not None
-    assert (finding.allowed.reason, finding.allowed.expires) == ("It may.", TODAY + timedelta(days=1))
-    assert finding.allowed.where == "scangate.yml:9"
-    assert (decided.status, decided.notices) == (Status.PASSED, ())
+    assert (finding.allowed.reason, finding.allowed.owner) == ("It may.", "o")
+    assert (finding.allowed.expires, finding.allowed.where) == (TODAY + timedelta(days=1), "scangate.yml:10")
+    assert (decided.status, said(decided)) == (Status.PASSED, [])
 
 
 @pytest.mark.parametrize(
@@ -188,9 +195,8 @@ def test_an_exception_silences_and_shows_itself(to: str) -> None:
 def test_an_exception_is_for_nothing_else(to: str) -> None:
     decided = verdict(allowing(to), blocked())
     assert decided.status is Status.BLOCKED
-    (notice,) = decided.notices
-    assert (notice.code, notice.where) == ("allow-unused", "scangate.yml:9")
-    assert to in notice.message
+    assert said(decided) == [("allow-unused", "warn", "scangate.yml:10")]
+    assert to in decided.notices[0].message
 
 
 def test_an_exception_is_for_its_rules_alone() -> None:
@@ -205,11 +211,11 @@ def test_an_exception_is_for_its_rules_alone() -> None:
 
 def test_an_exception_ends_on_its_day() -> None:
     day_before = verdict(allowing("pkg:npm/left-pad@*", expires=TODAY), blocked(), today=TODAY - timedelta(days=1))
-    assert (day_before.status, day_before.notices) == (Status.PASSED, ())
+    assert (day_before.status, said(day_before)) == (Status.PASSED, [])
     on_the_day = verdict(allowing("pkg:npm/left-pad@*", expires=TODAY), blocked())
     assert on_the_day.status is Status.BLOCKED
+    assert said(on_the_day) == [("allow-expired", "warn", "scangate.yml:10")]
     (notice,) = on_the_day.notices
-    assert (notice.code, notice.where) == ("allow-expired", "scangate.yml:9")
     assert "pkg:npm/left-pad@*" in notice.message
     assert str(TODAY) in notice.message
 
@@ -238,7 +244,7 @@ def test_a_name_with_an_at_sign_is_not_taken_for_another() -> None:
 def test_a_silenced_finding_still_counts_for_correlations() -> None:
     """An exception never silences anything else than what it names."""
     chain = "- {id: both, title: B, severity: critical, all-of: [talks, runs]}\n"
-    allow = f"allow: [{{package: 'pkg:npm/left-pad@*', rules: talks, reason: r, expires: {date.max}}}]\n"
+    allow = f"allow: [{{package: 'pkg:npm/left-pad@*', rules: talks, reason: r, owner: o, expires: {date.max}}}]\n"
     both = small(chain + allow)
     assert verdict(both, package(observations=[HOST, ID])).status is Status.BLOCKED
 
@@ -249,11 +255,11 @@ def test_a_purl_that_is_none_is_for_no_exception() -> None:
 
 
 def test_the_first_of_several_exceptions_is_shown_and_none_is_unused() -> None:
-    entry = f"{{package: 'pkg:npm/left-pad@1.3.0', rules: talks, reason: second, expires: {date.max}}}"
+    entry = f"{{package: 'pkg:npm/left-pad@1.3.0', rules: talks, reason: second, owner: o, expires: {date.max}}}"
     decided = verdict(allowing("pkg:npm/left-pad@*", more=f"- {entry}\n"), blocked())
     (finding,) = decided.subjects[0].findings
     assert finding.allowed is not None
-    assert (finding.allowed.reason, decided.notices) == ("It may.", ())
+    assert (finding.allowed.reason, said(decided)) == ("It may.", [])
 
 
 # ---------------------------------------------------------------------------------------------- the verdict

@@ -124,14 +124,14 @@ MISTAKES = [
     (RULE + "package, packages: left-pad}", "3:70", "expected a purl", ""),
     (RULE + "host, ecosystems: pip}", "3:69", "unknown word 'pip'", "Valid here: npm, pypi"),
     (
-        BASE + "allow: [{package: 'pkg:npm/a@1', rules: [], reason: r, expires: [a]}]",
+        BASE + "allow: [{package: 'pkg:npm/a@1', rules: [], reason: r, owner: o, expires: [a]}]",
         "2:41",
         "nothing stands in it",
         "",
     ),
     (
-        BASE + "allow: [{package: 'pkg:npm/a@1', rules: x, reason: r, expires: [a]}]",
-        "2:64",
+        BASE + "allow: [{package: 'pkg:npm/a@1', rules: x, reason: r, owner: o, expires: [a]}]",
+        "2:74",
         "expected a date",
         "Write a date.",
     ),
@@ -156,7 +156,7 @@ MISTAKES = [
     (RULE + "bait}\n- {id: a-rule, title: T, severity: low, observe: bait}", "4:8", "'a-rule' stands twice", "line 3"),
     ("version: 1\nrules:\n- {id: bait-secret}", "3:3", "without a change", "`severity` or `action`"),
     ("version: 1\nrules:\n- {id: bait-secret, severity: low, match: {}}", "3:36", "no key 'match'", "built in"),
-    (BASE + "allow: [{package: 'pkg:npm/a@1', rules: bait-secret, reason: r}]", "2:9", "needs 'expires'", ""),
+    (BASE + "allow: [{package: 'pkg:npm/a@1', rules: bait-secret, reason: r, owner: o}]", "2:9", "needs 'expires'", ""),
     (BASE + "extends: none", "1:1", "an empty policy", "Add `rules`"),
     (BASE + "actions: {critical: warn, high: note}", "1:1", "no rule of this policy can deny", "mode: observe"),
 ]
@@ -177,7 +177,7 @@ def test_a_mistake_is_named_with_its_place(text: str, place: str, problem: str, 
     assert "\n" not in caught.value.message
 
 
-ALLOW = BASE + "allow:\n- {rules: bait-secret, reason: r, expires: 2027-06-30, package: "
+ALLOW = BASE + "allow:\n- {rules: bait-secret, reason: r, owner: o, expires: 2027-06-30, package: "
 
 BAD_EXCEPTIONS = [
     ("pkg:npm/a}", "expected a purl with a version"),
@@ -204,12 +204,12 @@ def test_an_exception_is_for_one_package(rest: str, problem: str) -> None:
 )
 def test_a_date_is_an_iso_date(expires: str) -> None:
     with pytest.raises(PolicyError, match="expected a date"):
-        policy(f"allow: [{{package: 'pkg:npm/a@1', rules: bait-secret, reason: r, expires: {expires}}}]")
+        policy(f"allow: [{{package: 'pkg:npm/a@1', rules: bait-secret, reason: r, owner: o, expires: {expires}}}]")
 
 
 def test_unknown_rules_of_an_exception_are_errors() -> None:
     with pytest.raises(PolicyError, match="there is no rule 'bait-sekret'") as caught:
-        policy("allow: [{package: 'pkg:npm/a@1', rules: [bait-sekret], reason: r, expires: 2027-06-30}]")
+        policy("allow: [{package: 'pkg:npm/a@1', rules: [bait-sekret], reason: r, owner: o, expires: 2027-06-30}]")
     assert caught.value.hint == "Did you mean 'bait-secret'?"
 
 
@@ -299,7 +299,7 @@ def test_everything_that_can_be_said_is_read() -> None:
           - {id: chain, title: Chain, severity: low, all-of: [a-rule, [a-rule, chain-2]]}
           - {id: chain-2, title: Chain 2, severity: low, all-of: [a-rule]}
         allow:
-          - {package: "pkg:npm/esbuild@0.25.1", rules: [a-rule], reason: It may., expires: 2027-06-30}
+          - {package: "pkg:npm/esbuild@0.25.1", rules: [a-rule], reason: It may., owner: o, expires: 2027-06-30}
     """)
     assert (read.where, read.mode, read.max_report_age) == ("scangate.yml", Mode.OBSERVE, 30)
     assert read.engines == (Engine.LASTPYMILE, Engine.DYNAMIC_ANALYSIS)
@@ -347,7 +347,8 @@ def test_texts_stay_as_they_are_written() -> None:
 
 def test_only_the_version_is_the_default_policy() -> None:
     read, default = policy(""), loader.default()
-    assert replace(read, where="default") == default
+    assert replace(read, where="default", files=()) == default
+    assert (read.files, default.files) == (("scangate.yml",), ())
     assert default.where == "default"
     assert {str(rule.decided.by) for rule in default.rules} == {"default"}
 

@@ -30,7 +30,7 @@ from scangate.models import (
     Subject,
 )
 from scangate.policy import loader
-from scangate.policy.decision import exit_code
+from scangate.policy.exit_codes import exit_code
 from scangate.policy.matcher import Matcher
 from scangate.policy.model import Policy, Watch
 from tests.policy.kit import package, policy, verdict
@@ -266,6 +266,7 @@ _exceptions = st.fixed_dictionaries(
         "package": st.sampled_from(["pkg:npm/left-pad@1.3.0", "pkg:npm/left-pad@*", "pkg:npm/other@*"]),
         "rules": st.lists(st.sampled_from(["talks", "runs", "looks"]), min_size=1, max_size=2, unique=True),
         "reason": st.just("r"),
+        "owner": st.just("o"),
         "expires": st.dates(date(2026, 6, 1), date(2026, 6, 30)),
     }
 )
