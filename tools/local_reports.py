@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scangate import pipeline
-from scangate.cli import analysis, archives, local
+from scangate.cli import analysis, archives, local, options
 from scangate.cli.context import Context
 from scangate.models import AnalysisRequest, Report
 from scangate.policy import loader
@@ -46,7 +46,7 @@ def _store(wanted: Mapping[AnalysisRequest, Path]) -> Sequence[str]:
     """The purls of which there is no report."""
     context, policy = Context(), loader.default()
     parser = argparse.ArgumentParser()
-    analysis.add_options(parser)
+    options.add_options(parser)
     plan = analysis.plan(parser.parse_args(["--local", "--no-cache"]), policy)
     run = pipeline.Run(
         policy=policy, engines=policy.engines, now=context.now(), elapsed=context.stopwatch(), analyser_name=local.NAME

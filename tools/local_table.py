@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scangate import pipeline, purls
-from scangate.cli import analysis, local
+from scangate.cli import analysis, local, options
 from scangate.cli.context import Context
 from scangate.models import (
     Analysed,
@@ -94,7 +94,7 @@ def analysed() -> tuple[SubjectVerdict, ...]:
         analyser_name=local.NAME,
     )
     parser = argparse.ArgumentParser()
-    analysis.add_options(parser)
+    options.add_options(parser)
     plan = analysis.plan(parser.parse_args(["--local", "--no-cache"]), policy)
     wanted = requests()
     answers = analysis.analyser(context, plan, run).analyse(wanted)
