@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -50,6 +51,10 @@ class FakeGitHub:
         return self._server.url
 
     @property
+    def stopped(self) -> threading.Event:
+        return self._server.stopped
+
+    @property
     def environ(self) -> dict[str, str]:
         return {"GITHUB_API_URL": self.url, "GITHUB_TOKEN": TOKEN, "GITHUB_REPOSITORY": REPOSITORY}
 
@@ -57,10 +62,6 @@ class FakeGitHub:
     def asked(self) -> list[str]:
         """ "METHOD path" of every request, without queries."""
         return [f"{each.method} {urlsplit(each.target).path}" for each in self._server.received]
-
-    @property
-    def received(self) -> list[Received]:
-        return self._server.received
 
     def bodies(self, number: int = 7) -> list[str]:
         return [comment["body"] for comment in self.comments.get(number, [])]

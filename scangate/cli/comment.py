@@ -1,0 +1,128 @@
+"""`scangate comment`: the pull request's one comment says what a check found. It cannot change what was decided."""
+
+import argparse
+import os
+import stat
+from pathlib import Path
+
+from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.errors import BaseError, ExitCode, ServiceError, UsageError
+
+if TYPE_CHECKING:
+    from scangate.forge.settings import ForgeSettings
+
+MAX_REPORT_BYTES = 256 * 1024 * 1024
+MAX_MARKDOWN_BYTES = 4 * 1024 * 1024
+MAX_NUMBER = 2**31 - 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report", metavar="FILE", required=True, help="what `check --format json=FILE` wrote: is there a finding?"
+    )
+    parser.add_argument(
+        "--markdown", metavar="FILE", required=True, help="what `check --format markdown=FILE` wrote: the comment"
+    )
+    parser.add_argument(
+        "--pull-request",
+        metavar="NUMBER",
+        type=_number,
+        help="the pull request (default: the one of the event that GITHUB_EVENT_PATH names; without one, none)",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="tells several comments on one pull request apart (default: the folder, from the repository's root)",
+    )
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """0 also where GitHub does not take the comment: that is a warning, for the verdict stands elsewhere."""
+    from scangate.forge.settings import ForgeSettings
+
+    finding = _has_finding(_read(context.cwd / args.report, "--report", MAX_REPORT_BYTES))
+    text = _read(context.cwd / args.markdown, "--markdown", MAX_MARKDOWN_BYTES).decode("utf-8", "replace")
+    number = args.pull_request or _number_of_event(context)
+    if number is None:
+        context.say("scangate: no comment: this event is not one of a pull request.")
+        return ExitCode.PASS
+    settings = ForgeSettings.from_environ(context.environ)
+    name = _folder(context) if args.name is None else args.name
+    try:
+        said = _post(settings, number, text, name=name, finding=finding)
+    except ServiceError as exc:
+        said = f"warning: no comment: {exc.message}{f' {exc.hint}' if exc.hint else ''}"
+    context.say(f"scangate: {_harmless(said)}")
+    return ExitCode.PASS
+
+
+def _post(settings: "ForgeSettings", number: int, text: str, *, name: str, finding: bool) -> str:
+    from scangate.forge import sticky
+    from scangate.forge.github import GitHub
+
+    with GitHub(settings) as github:
+        posted = sticky.post(github, number, text, name=name, finding=finding)
+    return f"comment on pull request {number} {posted.value}."
+
+
+def _has_finding(content: bytes) -> bool:
+    """Whether anything denies or warns that no exception allows. Raises UsageError where it is no report."""
+    import json
+
+    try:
+        document = json.loads(content)
+        items = [*document["packages"], *document["lockfiles"]]
+        return any(
+            finding["allowed"] is None and finding["action"] in ("deny", "warn")
+            for item in items
+            for finding in item["findings"]
+        )
+    except (ValueError, RecursionError, LookupError, TypeError) as exc:
+        raise UsageError(
+            "--report: it is not a report of `check --format json`.", "Name the file that check wrote."
+        ) from exc
+
+
+def _number_of_event(context: Context) -> int | None:
+    from scangate.changes import event as events
+    from scangate.forge.settings import EVENT_VARIABLE
+
+    path = context.environ.get(EVENT_VARIABLE)
+    if not path:
+        raise UsageError(f"{EVENT_VARIABLE} is not set.", "Outside of GitHub Actions: --pull-request NUMBER.")
+    try:
+        return events.read(path).number("pull_request", "number")
+    except BaseError as exc:
+        raise UsageError(exc.message, "Name the pull request: --pull-request NUMBER.") from exc
+
+
+def _folder(context: Context) -> str:
+    from scangate.cli import project
+
+    return context.cwd.relative_to(project.root(context)).as_posix()
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:11]) <= MAX_NUMBER):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not the number of a pull request")
+    return int(text)
+
+
+def _read(path: Path, option: str, limit: int) -> bytes:
+    try:
+        # A FIFO must not make the run wait.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            content = file.read(limit + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "not a path"
+        raise UsageError(f"{option}: the file cannot be read: {reason}.", "Name a file that check wrote.") from exc
+    if content is None or len(content) > limit:
+        problem = "is not an ordinary file" if content is None else f"is larger than {limit // 2**20} MiB"
+        raise UsageError(f"{option}: the file {problem}.", "Name a file that check wrote.")
+    return content
+
+
+def _harmless(text: str) -> str:
+    from scangate.output import escape
+
+    return escape.log(escape.terminal(text))
