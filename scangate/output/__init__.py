@@ -42,6 +42,18 @@ def _markdown(verdict: Verdict, setting: Setting) -> str:
     return markdown.render(verdict, tree=setting.tree, links=setting.links)
 
 
+def _gitlab(verdict: Verdict, setting: Setting) -> str:
+    from scangate.output import gitlab
+
+    return gitlab.render(verdict, tree=setting.tree)
+
+
+def _junit(verdict: Verdict, setting: Setting) -> str:
+    from scangate.output import junit
+
+    return junit.render(verdict, tree=setting.tree)
+
+
 def _sarif(verdict: Verdict, setting: Setting) -> str:
     from scangate.output import sarif
 
@@ -54,5 +66,7 @@ FORMATS: Mapping[str, Format] = {
     "github": Format(summary="annotations on the lockfiles' lines, for GitHub Actions' log", render=_github),
     "markdown": Format(summary="for job summaries and comments on pull requests", render=_markdown),
     "sarif": Format(summary="SARIF 2.1.0, for code scanning", render=_sarif),
+    "gitlab": Format(summary="GitLab's Code Quality report", render=_gitlab),
+    "junit": Format(summary="JUnit XML, for what reads test results", render=_junit),
 }
 """An entry here is an option's value, a line of the documents, and what the conformance suite runs over."""

@@ -32,6 +32,10 @@ class Tree:
         whole = posixpath.normpath(posixpath.join(self.cwd, path))
         return whole.removeprefix(f"{self.root.rstrip('/')}/") if self.root else whole
 
+    def place(self, path: str, line: int) -> str:
+        """ "path:line" from the repository's root."""
+        return f"{self.path(path)}:{line}"
+
     @property
     def folder(self) -> str:
         """The working directory from the repository's root; "" where it is the root."""

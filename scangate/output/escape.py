@@ -97,9 +97,17 @@ def _span(words: list[str], *, cell: bool) -> list[str]:
 def xml(text: str) -> str:
     """Text or an attribute's value in XML 1.0, for which control characters are not even allowed as references.
 
-    `::` and `##[` are written with a reference: an XML reader sees them, a CI runner does not.
+    `::` and `##[` are written with a reference: an XML reader sees them, a CI runner does not. `[[ATTACHMENT|path]]`
+    makes Jenkins and GitLab show a file: a backslash stands in it.
     """
-    text = terminal(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    text = (
+        terminal(text)
+        .replace("[[ATTACHMENT", "[\\[ATTACHMENT")
+        .replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace('"', "&quot;")
+    )
     return text.replace("'", "&apos;").replace("::", ":&#58;").replace("##[", "#&#35;[")
 
 

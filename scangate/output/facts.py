@@ -23,6 +23,7 @@ from scangate.models import (
     SubjectVerdict,
     Verdict,
 )
+from scangate.output.base import Tree
 
 ItemVerdict = SubjectVerdict | LockfileVerdict
 
@@ -184,10 +185,13 @@ def history(item: ItemVerdict) -> list[str]:
     return [*([changed] if changed else []), *([f"by {way}"] if way else [])]
 
 
-def scope_changes(verdict: Verdict) -> list[str]:
-    """Packages that are not new and have another use now, a line each."""
+def scope_changes(verdict: Verdict, tree: Tree | None = None) -> list[str]:
+    """Packages that are not new and have another use now, a line each; `tree` says where paths start."""
     found = ((change([each]), each.dependency) for each in verdict.scope_changes)
-    return [f"{entry.name}@{entry.version} {what} ({entry.lockfile}:{entry.line})" for what, entry in found]
+    return [
+        f"{entry.name}@{entry.version} {what} ({(tree or Tree()).place(entry.lockfile, entry.line)})"
+        for what, entry in found
+    ]
 
 
 def summary(verdict: Verdict) -> str:

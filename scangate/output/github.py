@@ -54,21 +54,22 @@ def render(verdict: Verdict, *, tree: Tree) -> str:
 def _annotations(verdict: Verdict, tree: Tree) -> Iterator[Annotation]:
     for item in facts.items(verdict):
         for finding in facts.by_weight(item.findings):
-            yield _finding(item, finding)
+            yield _finding(item, finding, tree)
     for action in OutcomeAction:
         for gap in facts.gaps(verdict, action):
             yield _gap(gap)
     for notice in verdict.notices:
         yield _notice(notice, tree)
-    yield from _scope_changes(verdict)
+    yield from _scope_changes(verdict, tree)
 
 
-def _finding(item: facts.ItemVerdict, finding: Finding) -> Annotation:
+def _finding(item: facts.ItemVerdict, finding: Finding, tree: Tree) -> Annotation:
     places = facts.locations(item)
     lines = [f"{finding.title} ({finding.rule}: {facts.decision(finding)})"]
     lines += _first([f"- {describe(seen)}" for seen in finding.evidence], MAX_EVIDENCE_LINES, "- and {} more")
     lines += facts.history(item)
-    lines += [f"also in {', '.join(_first(facts.places(item)[1:], MAX_NAMED))}"] if len(places) > 1 else []
+    others = [tree.place(*place) for place in places[1:]]
+    lines += [f"also in {', '.join(_first(others, MAX_NAMED))}"] if others else []
     if finding.allowed is not None:
         level, verb = Level.NOTICE, "allows"
         lines.append(f"allowed: {facts.allowance(finding.allowed)}")
@@ -105,10 +106,10 @@ def _notice(notice: PolicyNotice, tree: Tree) -> Annotation:
     )
 
 
-def _scope_changes(verdict: Verdict) -> Iterator[Annotation]:
+def _scope_changes(verdict: Verdict, tree: Tree) -> Iterator[Annotation]:
     if verdict.scope_changes:
         first = verdict.scope_changes[0].dependency
-        lines = facts.scope_changes(verdict)
+        lines = facts.scope_changes(verdict, tree)
         yield Annotation(
             level=Level.NOTICE,
             title="scangate: not new, for another use",

@@ -26,8 +26,8 @@ from scangate.output.advice import MEANING
 from scangate.output.base import Links, Tree
 from scangate.output.evidence import describe
 
-MAX_COMMENT = 65_536
-"""Characters of a comment on GitHub; a longer one is refused."""
+MAX_COMMENT = 65_536 - 128
+"""Characters of a comment on GitHub (a longer one is refused), less what `scangate comment` puts before the text."""
 
 MAX_SUMMARY = 1024 * 1024
 """Bytes of a step's summary on GitHub; a larger one is dropped whole."""
@@ -312,7 +312,7 @@ def _details(page: _Page, entries: Sequence[_Entry]) -> list[str]:
 
 
 def _scope_changes(page: _Page, verdict: Verdict) -> list[str]:
-    changes = facts.scope_changes(verdict)
+    changes = facts.scope_changes(verdict, page.tree)
     lines = [f"- {page.prose(each)}" for each in page.first(changes, page.size.rows, "changes of use")]
     return page.collapsed("Not new, for another use", len(changes), ["", *lines] if lines else [])
 

@@ -1,0 +1,143 @@
+"""Code Quality reports, as GitLab's documentation asks for them."""
+
+import json
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from scangate.models import Action, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
+from scangate.output import escape, gitlab
+from scangate.output.base import Tree
+from tests.output.cases import ALLOWED_ITEM, BLOCKED_ITEM, CASES, EVIDENCE, dependency, finding, subject, verdict
+from tests.output.hostile import HARMLESS, TEXTS, hostile_verdict
+from tests.output.renderers import SETTING
+
+SCHEMA = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["description", "check_name", "fingerprint", "severity", "location"],
+        "additionalProperties": False,
+        "properties": {
+            "description": {"type": "string", "minLength": 1},
+            "check_name": {"type": "string"},
+            "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+            "location": {
+                "type": "object",
+                "required": ["path", "lines"],
+                "properties": {
+                    "path": {"type": "string", "pattern": r"^(?!\./|/|\.\./)."},
+                    "lines": {
+                        "type": "object",
+                        "required": ["begin"],
+                        "properties": {"begin": {"type": "integer", "minimum": 1}},
+                    },
+                },
+            },
+        },
+    },
+}
+"""docs.gitlab.com/ci/testing/code_quality, "Code Quality report format": relative paths, without "./"."""
+
+
+def _issues(verdict_: Verdict, tree: Tree = SETTING.tree) -> list[dict]:  # type: ignore[type-arg]  # JSON
+    document = json.loads(gitlab.render(verdict_, tree=tree))
+    jsonschema.validate(document, SCHEMA)
+    prints = [each["fingerprint"] for each in document]
+    assert len(set(prints)) == len(prints)
+    return document  # type: ignore[no-any-return]  # JSON
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_as_documented_and_fingerprints_are_unique(case: str) -> None:
+    _issues(CASES[case])
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_hostile_text_stays_text(text: str) -> None:
+    issues = _issues(hostile_verdict(text))
+    assert all(len(each["description"]) <= gitlab.MAX_DESCRIPTION for each in issues)
+    assert all(each["description"].isprintable() and each["location"]["path"].isprintable() for each in issues)
+    if text:
+        assert len(issues) == len(_issues(hostile_verdict(HARMLESS)))
+        assert escape.terminal(text)[:100] in issues[0]["description"]
+
+
+def _moved(item: SubjectVerdict, line: int) -> SubjectVerdict:
+    entries = tuple(replace(entry, line=line) for entry in item.subject.dependencies)
+    return replace(item, subject=replace(item.subject, dependencies=entries))
+
+
+def test_a_fingerprint_survives_a_moved_line_and_other_evidence() -> None:
+    before = _issues(verdict(Status.BLOCKED, BLOCKED_ITEM))
+    fresh = replace(BLOCKED_ITEM.findings[0], evidence=EVIDENCE[:1])
+    after = _issues(verdict(Status.BLOCKED, _moved(replace(BLOCKED_ITEM, findings=(fresh,)), 999)))
+    assert after[0]["location"]["lines"]["begin"] == 999
+    assert after[0]["fingerprint"] == before[0]["fingerprint"]
+
+
+def test_what_differs_has_another_fingerprint() -> None:
+    entry = BLOCKED_ITEM.subject.dependencies[0]
+    others = [
+        replace(BLOCKED_ITEM, subject=subject(replace(entry, purl="pkg:npm/other@1"))),
+        replace(BLOCKED_ITEM, subject=subject(replace(entry, lockfile="other/package-lock.json"))),
+        replace(BLOCKED_ITEM, findings=(finding("other-rule", EVIDENCE[0]),)),
+        replace(BLOCKED_ITEM, findings=(replace(BLOCKED_ITEM.findings[0], engine=None),)),
+    ]
+    prints = [_issues(verdict(Status.BLOCKED, item))[0]["fingerprint"] for item in (BLOCKED_ITEM, *others)]
+    assert len(set(prints)) == 5
+
+
+def test_a_package_that_stands_twice_in_a_lockfile_is_one_issue_in_each_lockfile() -> None:
+    entry = dependency("a", "1", line=3)
+    entries = (entry, replace(entry, line=90), replace(entry, lockfile="api/package-lock.json", line=5))
+    item = replace(
+        BLOCKED_ITEM, subject=replace(subject(entry), dependencies=entries), findings=BLOCKED_ITEM.findings[:1]
+    )
+    places = [
+        (each["location"]["path"], each["location"]["lines"]["begin"])
+        for each in _issues(verdict(Status.BLOCKED, item), Tree())
+    ]
+    assert places == [("web/package-lock.json", 3), ("api/package-lock.json", 5)]
+
+
+@pytest.mark.parametrize(
+    ("action", "severity", "expected"),
+    [
+        (Action.DENY, Severity.CRITICAL, "blocker"),
+        (Action.DENY, Severity.HIGH, "critical"),
+        (Action.DENY, Severity.MEDIUM, "major"),
+        (Action.DENY, Severity.LOW, "major"),
+        (Action.WARN, Severity.CRITICAL, "minor"),
+        (Action.NOTE, Severity.CRITICAL, "info"),
+    ],
+)
+def test_severities(action: Action, severity: Severity, expected: str) -> None:
+    item = replace(BLOCKED_ITEM, findings=(replace(finding("x", EVIDENCE[0], action=action), severity=severity),))
+    [issue] = _issues(verdict(Status.BLOCKED, item))
+    assert issue["severity"] == expected
+    assert f"({severity}, {action} by default)" in issue["description"]
+
+
+def test_what_is_allowed_is_there_for_information_with_its_reason() -> None:
+    [issue] = _issues(verdict(Status.PASSED, ALLOWED_ITEM))
+    assert issue["severity"] == "info"
+    assert "Allowed: fetches its own binary (scangate.yml:12, until 2027-06-30)." in issue["description"]
+
+
+def test_notices_stand_in_the_policy_and_what_has_no_place_in_the_repository_itself() -> None:
+    notices = (
+        PolicyNotice(code="x", message="No.", where="scangate.yml:3", action=Action.DENY),
+        PolicyNotice(code="y", message="Hm.", where="default"),
+    )
+    first, second = _issues(replace(CASES["passed"], notices=notices))
+    assert first["location"] == {"path": "scangate.yml", "lines": {"begin": 3}}
+    assert (first["severity"], second["severity"]) == ("critical", "minor")
+    assert second["location"] == {"path": ".", "lines": {"begin": 1}}
+
+
+def test_an_issue_without_a_lockfile_has_a_location_too() -> None:
+    item = replace(BLOCKED_ITEM, subject=replace(BLOCKED_ITEM.subject, dependencies=()))
+    assert _issues(verdict(Status.BLOCKED, item, lockfiles=()))[0]["location"]["path"] == "."
