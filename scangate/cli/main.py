@@ -32,6 +32,7 @@ COMMANDS = {
     "init": "write a first policy, fitted to the lockfiles that are here",
     "policy": "check, show or test the policy",
     "cache": "show or clear the cache of reports",
+    "action": "what the GitHub action runs: its inputs from the environment, its outputs to the runner",
     "serve": "run the embedded analysis service on this machine",
     "doctor": "say what --local needs, what is missing here, and what mends it",
 }
