@@ -4,6 +4,7 @@ A test fails where a file is not what this writes.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -12,11 +13,9 @@ from scangate.cli.formats import FORMATS
 from scangate.cli.main import COMMANDS, EXIT_CODES, command_parser
 from scangate.models import Action, OutcomeAction
 from scangate.output.advice import MEANING
-from scangate.policy import loader, schema
-from scangate.policy.conditions import KINDS
-from scangate.policy.model import Observe
-from scangate.policy.shapes import Many, Record, Regex, Shape, Word
+from scangate.policy import json_schema, loader
 from scangate.service import settings
+from tools import policy_reference
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -65,6 +64,10 @@ An `allow` entry silences its rules on its package and nothing else, is shown in
 day. Patterns are [RE2](https://github.com/google/re2/wiki/Syntax): no pattern and no input can make them slow.
 `{name}` and `{version}` in a pattern on commands stand for the package's own. `@name` stands for a set; `@registries`
 for the public registries' hosts.
+
+`scangate init` writes a first policy. Its first line, `# yaml-language-server: $schema=…`, lets editors complete and
+check the file by [its JSON Schema](schema/scangate-v1.json). `scangate policy check` says what is wrong, `scangate
+policy show` what holds and who decided it, `scangate policy test` whether the policy's tests hold.
 """
 
 ENVIRONMENT = {
@@ -120,13 +123,7 @@ def _rows(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
 
 
 def policy() -> str:
-    parts = [POLICY_INTRO, _record("Keys", schema.POLICY)]
-    parts.append(_record("A rule", schema.WATCH_RULE))
-    parts.append(_record("A rule on other rules' findings", schema.CORRELATION_RULE))
-    for observe in Observe:
-        rows = [(f"`{key.name}`", key.field().doc) for key in KINDS[observe].keys]
-        if rows:
-            parts.append(f"### `match` and `unless` of `observe: {observe}`\n\n{_rows(('key', 'holds where'), rows)}")
+    parts = [POLICY_INTRO, policy_reference.render()]
     default = loader.default().outcomes
     outcomes = [(f"`{code}`", f"{meaning} ({default[code].action})") for code, (meaning, _) in MEANING.items()]
     parts.append(_table("Outcomes and their default", ("code", "meaning"), outcomes))
@@ -149,27 +146,16 @@ def _words(words: "type[Action] | type[OutcomeAction]") -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-def _record(title: str, record: Record) -> str:
-    rows = [
-        (f"`{field.name}`", f"{field.doc}{_form(field.shape)}{' Required.' if field.required else ''}")
-        for field in record.fields
-    ]
-    return _table(title, ("key", "meaning"), rows)
+def policy_schema() -> str:
+    return json.dumps(json_schema.document(), indent=2) + "\n"
 
 
-def _form(shape: Shape) -> str:
-    match shape:
-        case Word(words=words):
-            return f" One of {', '.join(f'`{word}`' for word in words)}."
-        case Many(item=Word(words=words)):
-            return f" Of {', '.join(f'`{word}`' for word in words)}."
-        case Regex():
-            return " A pattern."
-        case _:
-            return ""
-
-
-FILES = {"cli.md": cli, "policy.md": policy, "default-policy.md": default_policy}
+FILES = {
+    "cli.md": cli,
+    "policy.md": policy,
+    "default-policy.md": default_policy,
+    "schema/scangate-v1.json": policy_schema,
+}
 
 
 def main() -> int:

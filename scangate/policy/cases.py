@@ -1,11 +1,11 @@
 """Tests of a policy, as data: what was observed of a package, and what the policy must find in it.
 
-They stand under `tests` in the policy, or in a file of their own beside it. What they look like is declared here once;
+They stand under `tests` in the policy, or in a file of their own beside it. `case_shapes` says what they look like,
 `trial` runs them.
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
@@ -35,198 +35,14 @@ from scangate.models import (
     Subject,
 )
 from scangate.policy import document
-from scangate.policy.conditions import KINDS, PORT
+from scangate.policy.case_shapes import LOCKFILE, OBSERVED, PACKAGE, REPLACED, TEST_FILE
 from scangate.policy.document import START, Problems
 from scangate.policy.model import Observe
 from scangate.policy.reading import Entry, Reader, Row
-from scangate.policy.shapes import HOST, KEBAB, Day, Either, Field, Flag, Integer, Many, Record, Tagged, Text, Word
 from scangate.purls import parse
-
-PACKAGE = "pkg:npm/thing@1.2.3"
-"""What a test is about where it does not say."""
-REPLACED = "1.2.2"
-LOCKFILE = "package-lock.json"
 
 Classify = Callable[[str], tuple[str, Network]]
 """An address in its plain form, and the network that it belongs to, as the reader of reports has it."""
-
-_PURL = Text(what="a purl with its version", pattern=r"pkg:[a-z0-9.+-]+/\S+@\S+", longest=500)
-_PATH = Text(what="a path")
-_SUSPECT = Text(what="a text", longest=10_000)
-
-_PHASE = Field(
-    name="phase", shape=Word(words=tuple(Phase)), doc="In which phase of the analysis; `install` where it does not say."
-)
-
-_OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
-    Observe.HOST: (
-        Field(name="host", shape=HOST, doc="A host was looked up or connected to.", required=True),
-        Field(
-            name="record-types",
-            shape=Many(item=Text(what="a DNS record type", pattern="[A-Z][A-Z0-9]*", longest=16), single=True),
-            doc="The DNS records that were asked for.",
-        ),
-        Field(
-            name="via",
-            shape=Many(item=Word(words=("dns", "socket")), single=True),
-            doc="How; `dns` where it does not say.",
-        ),
-        _PHASE,
-    ),
-    Observe.SOCKET: (
-        Field(
-            name="socket",
-            shape=Text(what="an IP address", pattern=r"[0-9A-Fa-f.:]+", longest=64),
-            doc="An address was connected to, or listened on.",
-            required=True,
-        ),
-        Field(name="port", shape=PORT, doc="Its port.", required=True),
-        Field(name="named", shape=Flag(), doc="`true`: a name resolved to the address."),
-        _PHASE,
-    ),
-    Observe.COMMAND: (
-        Field(
-            name="command",
-            shape=Many(item=_SUSPECT, single=True),
-            doc="A command was run: the list of its arguments, or one text for `sh -c`.",
-            required=True,
-        ),
-        _PHASE,
-    ),
-    Observe.FILE: (
-        Field(name="file", shape=_PATH, doc="A file was touched.", required=True),
-        Field(name="read", shape=Flag(), doc="`true`: it was read, or looked for."),
-        Field(name="write", shape=Flag(), doc="`true`: it was written."),
-        Field(name="delete", shape=Flag(), doc="`true`: it was deleted."),
-        _PHASE,
-    ),
-    Observe.BAIT: (
-        Field(name="bait", shape=Text(what="a bait's name"), doc="A bait's value turned up.", required=True),
-        Field(
-            name="where",
-            shape=Word(words=("argv", "host", "sent", "stdout", "stderr")),
-            doc="Where; `sent` where it does not say.",
-        ),
-        _PHASE,
-    ),
-    Observe.LASTPYMILE: (
-        Field(name="lastpymile", shape=_PATH, doc="A file of a release stands in the report.", required=True),
-        Field(
-            name="list",
-            shape=Word(words=("phantom", "low_risk", "medium_risk", "high_risk")),
-            doc="In which list.",
-            required=True,
-        ),
-        Field(name="test-name", shape=Text(what="a test's name"), doc="The test that it hit."),
-        Field(name="test-id", shape=Text(what="a test's id"), doc="That test's id."),
-        Field(name="line", shape=Integer(lowest=1, highest=10_000_000), doc="The hit's line."),
-        Field(name="added", shape=Flag(), doc="`true`: on a line that the source lacks."),
-        Field(name="text", shape=_SUSPECT, doc="What stands there."),
-    ),
-    Observe.LOCKFILE: (
-        Field(name="lockfile", shape=KEBAB, doc="The lockfile shows this of the package.", required=True),
-    ),
-}
-assert _OBSERVED.keys() == KINDS.keys() - {Observe.PACKAGE}  # which is there in every test
-
-
-def _records(what: str, more: tuple[Field, ...] = ()) -> Mapping[str, Record]:
-    return {
-        str(observe): Record(name=f"{what} ({observe})", fields=(*fields, *more))
-        for observe, fields in _OBSERVED.items()
-    }
-
-
-OBSERVATION = Tagged(name="an observation", records=_records("an observation"))
-"""One thing that an analysis or a lockfile shows."""
-
-SITUATION = (
-    Field(name="package", shape=_PURL, doc=f"Which package; `{PACKAGE}` where it does not say (of a report: its own)."),
-    Field(name="scope", shape=Word(words=tuple(Scope)), doc="What it is used for; `prod` where it does not say."),
-    Field(name="relation", shape=Word(words=tuple(Relation)), doc="`direct`, or by way of another package."),
-    Field(name="in", shape=_PATH, doc=f"In which lockfile it stands; `{LOCKFILE}` where it does not say."),
-    Field(
-        name="change",
-        shape=Word(words=tuple(ChangeKind)),
-        doc="What happened to it since the base; `upgraded` where `replaces` or `earlier` stands.",
-    ),
-    Field(
-        name="replaces",
-        shape=Text(what="a version", pattern=r"\S+", longest=200),
-        doc=f"The version that it replaces; `{REPLACED}` where it does not say.",
-    ),
-    Field(
-        name="earlier",
-        shape=Many(item=OBSERVATION, least=0),
-        doc="What that version showed; `[]`: nothing of note. Where it does not say, nobody knows.",
-    ),
-)
-"""What a package is, and where it stands."""
-
-_ALL = Field(name="all", shape=Many(item=OBSERVATION), doc="Several observations of one package.", required=True)
-
-EXAMPLE = Tagged(
-    name="an example",
-    records={**_records("an example", SITUATION), "all": Record(name="an example (all)", fields=(_ALL, *SITUATION))},
-)
-
-_NAME = Field(name="name", shape=Text(what="a short text", longest=200), doc="What it shows, for people.")
-
-RULE_TEST = Record(
-    name="a test of a rule",
-    fields=(
-        Field(name="rule", shape=KEBAB, doc="The rule; what others find does not count.", required=True),
-        _NAME,
-        Field(name="matches", shape=Many(item=EXAMPLE), doc="What it must find, each alone.", required=True),
-        Field(name="spares", shape=Many(item=EXAMPLE), doc="What looks like it, and must not be found.", required=True),
-    ),
-)
-
-_FINDING = Record(
-    name="an expected finding",
-    fields=(
-        Field(name="rule", shape=KEBAB, doc="Its rule.", required=True),
-        Field(name="action", shape=Word(words=("deny", "warn", "note")), doc="What the policy does with it."),
-        Field(name="allowed", shape=Flag(), doc="`true`: an `allow` entry silences it; `false`: none does."),
-    ),
-)
-
-_EXPECTED = (
-    Field(
-        name="findings",
-        shape=Many(item=Either(short="rule", record=_FINDING), least=0),
-        doc="All findings, no more and no fewer; `[]`: none.",
-        required=True,
-    ),
-    Field(name="verdict", shape=Word(words=tuple(Status)), doc="The package's verdict."),
-    Field(name="today", shape=Day(), doc="The day on which it is decided; by default the day of the run."),
-)
-
-OBSERVED_TEST = Record(
-    name="a test of observations",
-    fields=(
-        Field(name="observe", shape=Many(item=OBSERVATION, least=0), doc="What was observed.", required=True),
-        _NAME,
-        *SITUATION,
-        *_EXPECTED,
-    ),
-)
-
-REPORT_TEST = Record(
-    name="a test of a report",
-    fields=(
-        Field(name="report", shape=_PATH, doc="A saved report, beside the file of the tests.", required=True),
-        _NAME,
-        *SITUATION,
-        *_EXPECTED,
-    ),
-)
-
-TESTS = Many(item=Tagged(name="a test", records={"rule": RULE_TEST, "observe": OBSERVED_TEST, "report": REPORT_TEST}))
-
-TEST_FILE = Record(
-    name="a file of tests", fields=(Field(name="tests", shape=TESTS, doc="Tests of the policy.", required=True),)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,7 +196,7 @@ class _Cases:
 
     def _observation(self, entry: Entry) -> Observation:
         phase = Phase(entry.text("phase", Phase.INSTALL))
-        kind = next(observe for observe in _OBSERVED if observe in entry)
+        kind = next(observe for observe in OBSERVED if observe in entry)
         match kind:
             case Observe.HOST:
                 return HostContacted(

@@ -446,6 +446,7 @@ _ENTRY = """allow:
 _ENTRY_OF_LOCKFILE = """allow:
 - lockfile: tools/requirements.txt
   rules: [lock-extra-index]
+  evidence: {lockfile: {check: extra-index}}
   reason: Both indexes are ours.
   owner: security@example.com
   expires: 2099-06-30

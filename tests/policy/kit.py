@@ -1,8 +1,14 @@
 """Policies and packages for the tests of this folder."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cache
 from textwrap import dedent
+from typing import Any
+
+import jsonschema
+import yaml
 
 from scangate.models import (
     Analysed,
@@ -17,7 +23,7 @@ from scangate.models import (
     Subject,
     Verdict,
 )
-from scangate.policy import loader
+from scangate.policy import json_schema, loader
 from scangate.policy.decision import decide
 from scangate.policy.matcher import Matcher
 from scangate.policy.model import Policy
@@ -28,7 +34,43 @@ TODAY = date(2026, 6, 15)
 def policy(text: str, *, where: str = "scangate.yml", **files: str) -> Policy:
     """From what stands behind `version: 1`, which is line 1; `files` are those that can be extended, as NAME.yml."""
     others = {f"{name}.yml": f"version: 1\n{dedent(other).lstrip()}".encode() for name, other in files.items()}
-    return loader.load("version: 1\n" + dedent(text).lstrip("\n"), where, read=others.get)
+    source = "version: 1\n" + dedent(text).lstrip("\n")
+    loaded = loader.load(source, where, read=others.get)
+    if len(source) < _VALIDATED:
+        assert not complaints(as_editors_read(source)), "the JSON Schema must take what the loader takes"
+    return loaded
+
+
+_VALIDATED = 10_000
+"""Characters of a policy that is also held to the JSON Schema; that takes long for one of a thousand rules."""
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """YAML as editors read it (1.2's core schema): no dates, no `yes` and `no`."""
+
+
+_CoreLoader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|false", "tf"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("null", r"~|null|", "~n"),
+):
+    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), list(_first))
+
+
+def as_editors_read(text: str) -> Any:
+    return yaml.load(text, Loader=_CoreLoader)
+
+
+@cache
+def _validator() -> jsonschema.Draft7Validator:
+    return jsonschema.Draft7Validator(json_schema.document(), format_checker=jsonschema.FormatChecker())
+
+
+def complaints(document: Any) -> list[str]:
+    """What the JSON Schema of policies says of a document; nothing: it is one."""
+    return [f"{each.json_path}: {each.message}" for each in _validator().iter_errors(document)]
 
 
 def rules(text: str) -> Policy:
