@@ -1,6 +1,5 @@
 """What this machine lacks for the sandbox, and the command that mends it."""
 
-import os
 import platform
 import re
 import shutil
@@ -36,10 +35,19 @@ _PROFILE = (
     "| sudo tee /etc/apparmor.d/scangate && sudo apparmor_parser -r /etc/apparmor.d/scangate"
 )
 _CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv", "/run/systemd/container")
-_CONTAINER_ADVICE = (
-    "Run scangate on the machine itself, or start the container as an ordinary user with `--user 1000:1000 "
-    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined`"
+_UNCONFINED = (
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 )
+_CONTAINER = (
+    f"Start the container with `docker run --user 1000:1000 {_UNCONFINED}`, or run scangate on the machine itself"
+)
+_CONTAINER_OF_ROOT = (
+    f"Start the container with `docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN {_UNCONFINED}` (or as an ordinary "
+    "user: `--user 1000:1000`, without the two capabilities)"
+)
+_SYS_ADMIN, _NET_ADMIN, _NET_RAW = 21, 12, 13  # linux/capability.h
+_CAPABILITIES = {_SYS_ADMIN: "CAP_SYS_ADMIN", _NET_ADMIN: "CAP_NET_ADMIN", _NET_RAW: "CAP_NET_RAW"}
+"""What root needs, who makes no user namespace of its own."""
 _TRIAL_SECONDS = 20.0
 
 Find = Callable[[str], str | None]
@@ -126,24 +134,53 @@ def _trial(workspace: Path | None) -> tuple[Problem, ...]:
         try:
             traces = driver.drive(Job(tree=Path(tree), phases=(plan,)), tools(), Event(), workspace)
         except (SandboxFailed, OSError) as error:
-            return (Problem(f"a trial of it failed: {str(error).rstrip('.')}", advice()),)
+            return (cause(str(error).rstrip(".")),)
     if traces[0].status != "completed" or not traces[0].ran:
-        return (Problem(f"a trial of it ended with {traces[0].status}", advice()),)
+        return (cause(f"it ended with {traces[0].status}"),)
     return ()
 
 
-def advice(*, proc: Path = Path("/proc"), root: Path = Path("/")) -> str:
-    """The likely reason why namespaces cannot be used though every piece is there, and what to do."""
+def cause(said: str, *, proc: Path = Path("/proc"), root: Path = Path("/"), as_root: bool | None = None) -> Problem:
+    """Why namespaces cannot be used though every piece is there, as far as this machine shows, and what to do.
+
+    `said`: how a trial failed. The other arguments are for looking at other machines.
+    """
+    as_root = launch.becomes_nobody() if as_root is None else as_root
+    contained = any((root / name.lstrip("/")).exists() for name in _CONTAINER_FILES) or _in_a_group_of_containers(proc)
+    if _in_a_chroot(proc, root):
+        what = "in a chroot the kernel makes no user namespaces"
+        return _because(what, said, "Run scangate outside of it, or enter it as a machine: systemd-nspawn -D DIRECTORY")
+    if as_root and (lacking := [name for bit, name in _CAPABILITIES.items() if not _holds(proc, bit)]):
+        what = f"this root lacks {', '.join(lacking)}"
+        return _because(what, said, _CONTAINER_OF_ROOT if contained else "Run scangate as an ordinary user")
+    if "mount /proc" in said:
+        what = "parts of /proc are masked, as in a container: the kernel lets nobody mount another one"
+        return _because(what, said, _CONTAINER)
     if _sysctl(proc, _APPARMOR) == "1":
-        return _PROFILE.format(**tools())
-    if any((root / name.lstrip("/")).exists() for name in _CONTAINER_FILES) or _contained(proc):
-        return _CONTAINER_ADVICE
-    if os.geteuid() == 0 and not _may_administer(proc):
-        return "Run scangate as an ordinary user: this root lacks CAP_SYS_ADMIN"
-    return "See docs/local-analysis.md, or run scangate on another machine"
+        what = f"AppArmor restricts user namespaces ({_APPARMOR.replace('/', '.')} = 1)"
+        mend = f"On the machine that runs this container: sudo sysctl -w {_APPARMOR.replace('/', '.')}=0"
+        return _because(what, said, mend if contained else _PROFILE.format(**tools()))
+    if _is_filtered(proc):
+        what = "a system-call filter refuses namespaces, as a container's or a service's does"
+        return _because(what, said, _CONTAINER if contained else "Start it without: systemd's RestrictNamespaces=no")
+    if contained:
+        return _because("this is a container", said, _CONTAINER)
+    return Problem(f"a trial of it failed: {said}", "See docs/local-analysis.md, or run scangate on another machine")
 
 
-def _contained(proc: Path) -> bool:
+def _because(what: str, said: str, mend: str) -> Problem:
+    return Problem(f"{what} (a trial of it failed: {said})", mend)
+
+
+def _in_a_chroot(proc: Path, root: Path) -> bool:
+    """Whether the first process's root is another directory; only root may look."""
+    try:
+        return not (proc / "1/root").samefile(root)
+    except OSError:
+        return False
+
+
+def _in_a_group_of_containers(proc: Path) -> bool:
     try:
         groups = (proc / "1/cgroup").read_text()
     except OSError:
@@ -151,6 +188,14 @@ def _contained(proc: Path) -> bool:
     return any(word in groups for word in ("docker", "kubepods", "containerd", "/lxc/"))
 
 
-def _may_administer(proc: Path) -> bool:
-    match = re.search(r"CapEff:\s*([0-9a-f]+)", (proc / "self/status").read_text())
-    return bool(match and int(match[1], 16) >> 21 & 1)
+def _holds(proc: Path, capability: int) -> bool:
+    return bool(int(_status(proc, "CapEff") or "0", 16) >> capability & 1)
+
+
+def _is_filtered(proc: Path) -> bool:
+    return _status(proc, "Seccomp") == "2"
+
+
+def _status(proc: Path, field: str) -> str | None:
+    match = re.search(rf"^{field}:\s*(\S+)", (proc / "self/status").read_text(), re.MULTILINE)
+    return match[1] if match else None

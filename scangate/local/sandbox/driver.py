@@ -28,7 +28,7 @@ _ENVIRON = {"PATH": launch.PATH, "LC_ALL": "C.UTF-8"}
 
 def drive(job: Job, tools: Mapping[str, str], stop: Event, workspace: Path | None) -> tuple[PhaseTrace, ...]:
     """Run a job. `tools`: absolute paths by name, all of launch.TOOLS. Raises SandboxFailed, Interrupted."""
-    root = os.geteuid() == 0
+    root = launch.becomes_nobody()
     read_only = {**launch.interpreter(), **job.read_only}
     with tempfile.TemporaryDirectory(prefix="scangate-", dir=workspace) as folder:
         order = wire.Order(
@@ -59,6 +59,7 @@ class Driver:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,  # what a buffer still held would be an error of its own when the pipe is closed
             env=_ENVIRON,
             cwd="/",
             start_new_session=True,
@@ -75,9 +76,10 @@ class Driver:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
+        order = wire.encode_order(self._order)
         with contextlib.suppress(BrokenPipeError):  # then it has said why on its standard error
-            process.stdin.write(wire.encode_order(self._order))
-            process.stdin.flush()
+            while order:
+                order = order[process.stdin.write(order) :]
         pipes = {process.stdout.fileno(): self._out, process.stderr.fileno(): self._errors}
         while pipes:
             if self._stop.is_set():

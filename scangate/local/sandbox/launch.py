@@ -1,5 +1,6 @@
 """The command lines: supervisor into its namespaces, strace around bwrap, bwrap around the package's program."""
 
+import os
 import resource
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,19 @@ STRING_SIZE = 4096
 """Bytes that are kept of each string of a command or datagram."""
 
 _MAIN = "import sys; sys.path.append(sys.argv.pop(1)); from scangate.local.sandbox.supervisor import main; main()"
+
+
+def becomes_nobody(uid_map: Path = Path("/proc/self/uid_map"), user: int | None = None) -> bool:
+    """Whether the supervisor starts as root and gives that up.
+
+    Root of a user namespace that does not know `nobody` (a rootless container's, `unshare -r`) is an ordinary user to
+    the machine, and is treated as one: with a user namespace of the sandbox's own.
+    """
+    if (os.geteuid() if user is None else user) != 0:
+        return False
+    ranges = [tuple(map(int, line.split())) for line in uid_map.read_text().splitlines()]
+    knows_nobody = any(first <= NOBODY < first + count for first, _, count in ranges)
+    return knows_nobody or any((first, outside) == (0, 0) for first, outside, _ in ranges)
 
 
 def supervisor(tools: Mapping[str, str], *, root: bool) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scangate.errors import ScangateError
-from scangate.local.sandbox import doctor, seccomp
+from scangate.local.sandbox import doctor, launch, seccomp
 from scangate.local.sandbox.base import Job, Problem, SandboxFailed, SandboxUnavailable
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from tests.local.sandbox import jobs
@@ -29,6 +29,7 @@ def having(*programs: str) -> Callable[[str], str | None]:
     return lambda name: f"/usr/bin/{name}" if name in programs else None
 
 
+APPARMOR = "kernel__apparmor_restrict_unprivileged_userns"
 ALL = having("bwrap", "strace", "ip", "unshare", "setpriv", "prlimit", "apt-get")
 
 
@@ -74,20 +75,51 @@ def test_switches(tmp_path: Path, name: str) -> None:
     assert problem.mend.startswith(f"sudo sysctl -w {name.replace('__', '.')}=")
 
 
-def test_advice_after_a_failed_trial(tmp_path: Path) -> None:
-    plain = machine(tmp_path / "plain")
-    nowhere = tmp_path / "none"
-    assert "docs/" in doctor.advice(proc=plain, root=nowhere) or "ordinary user" in doctor.advice(
-        proc=plain, root=nowhere
-    )
-    ubuntu = machine(tmp_path / "ubuntu", kernel__apparmor_restrict_unprivileged_userns="1")
-    assert "apparmor_parser -r /etc/apparmor.d/scangate" in doctor.advice(proc=ubuntu, root=nowhere)
-    (plain / "1" / "cgroup").write_text("0::/docker/0123\n")
-    assert "--security-opt" in doctor.advice(proc=plain, root=nowhere)
-    (plain / "1" / "cgroup").unlink()
-    (nowhere / "run").mkdir(parents=True)
-    (nowhere / "run" / ".containerenv").touch()
-    assert "--security-opt" in doctor.advice(proc=plain, root=nowhere)
+@pytest.mark.parametrize(
+    ("files", "sysctls", "what", "mend"),
+    [
+        ((), {}, "a trial of it failed: it broke", "docs/local-analysis.md"),
+        ((), {APPARMOR: "1"}, "AppArmor restricts user namespaces", "apparmor_parser -r /etc/apparmor.d/scangate"),
+        (("run/.containerenv",), {APPARMOR: "1"}, "AppArmor restricts", f"{APPARMOR.replace('__', '.')}=0"),
+        (("run/.containerenv",), {}, "this is a container", "docker run"),
+    ],
+)
+def test_the_cause_of_a_failed_trial(
+    tmp_path: Path, files: tuple[str, ...], sysctls: dict[str, str], what: str, mend: str
+) -> None:
+    root = tmp_path / "root"
+    for name in ("here", *files):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    found = doctor.cause("it broke", proc=machine(tmp_path / "proc", **sysctls), root=root, as_root=False)
+    assert found.what.startswith(what)
+    assert "it broke" in found.what
+    assert mend in found.mend
+
+
+def test_the_cause_may_be_a_container_by_its_control_group(tmp_path: Path) -> None:
+    proc = machine(tmp_path / "proc")
+    (proc / "1" / "cgroup").write_text("0::/docker/0123\n")
+    assert "docker run" in doctor.cause("", proc=proc, root=tmp_path, as_root=False).mend
+    (proc / "1" / "cgroup").unlink()
+    assert "docker run" not in doctor.cause("", proc=proc, root=tmp_path, as_root=False).mend
+
+
+@pytest.mark.parametrize(
+    ("user", "uid_map", "expected"),
+    [
+        (0, "         0          0 4294967295\n", True),
+        (0, "0 100000 65536\n", True),
+        (0, "0 1000 1\n1 100000 65536\n", True),
+        (0, "0 1000 1\n", False),
+        (0, "0 0 1\n", True),  # root outside, too: as that it must never run anything
+        (1000, "0 0 4294967295\n", False),
+    ],
+)
+def test_who_gives_up_being_root(tmp_path: Path, user: int, uid_map: str, expected: bool) -> None:
+    file = tmp_path / "uid_map"
+    file.write_text(uid_map)
+    assert launch.becomes_nobody(file, user) is expected
 
 
 def test_old_programs(tmp_path: Path) -> None:
@@ -119,7 +151,7 @@ def test_a_trial_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(SandboxUnavailable) as raised:
         jobs.run(jobs.plan(jobs.program("/usr/bin/true")))
     assert "a trial of it failed" in raised.value.message
-    assert raised.value.hint == doctor.advice()
+    assert raised.value.hint == doctor.problems()[0].mend
 
 
 def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

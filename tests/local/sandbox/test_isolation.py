@@ -3,18 +3,15 @@
 import json
 import os
 import platform
-import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.local.sandbox import jobs
+from tests.conftest import ROOT
+from tests.local.sandbox import jobs, nobody
 
 pytestmark = pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
-ROOT = Path(__file__).resolve().parents[3]
-SYSTEM_PYTHON = "/usr/bin/python3"
 
 REFUSED = {
     "ptrace traceme", "ptrace attach", "process_vm_readv", "unshare user", "clone user", "clone untraced", "setns",
@@ -34,14 +31,10 @@ NOT_DONE |= {"helper folder", "host loopback", "host abstract"}
 def as_nobody() -> dict[str, Any]:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    environ = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]}
-    probe = [*command, SYSTEM_PYTHON, "-c", "import sys; assert sys.version_info >= (3, 11); import scangate.errors"]
-    if shutil.which(SYSTEM_PYTHON) is None or subprocess.run(probe, env=environ, check=False).returncode != 0:
-        pytest.skip("another user has no Python 3.11 here, or cannot read this checkout")
+    command, python = nobody.python()
     done = subprocess.run(
-        [*command, SYSTEM_PYTHON, "-m", "tests.local.sandbox.jobs"],
-        env=environ, cwd=ROOT, capture_output=True, check=False,
+        [*command, python, "-m", "tests.local.sandbox.jobs"],
+        env=nobody.ENVIRON, cwd=ROOT, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     return dict(json.loads(done.stdout))
