@@ -7,7 +7,8 @@ from scangate.cli import base, formats, options, project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.cli.sides import Found, Read, Sides
 from scangate.errors import ExitCode
-from scangate.models import AnalysisRequest, Lockfile, LockfileVerdict, Mode, PolicyNotice, Status, Verdict
+from scangate.models import AnalysisRequest, Lockfile, LockfileVerdict, Mode, PolicyNotice, Selection, Status, Verdict
+from scangate.registries import NO_REGISTRIES
 
 if TYPE_CHECKING:
     from scangate.cli.analysis import Plan
@@ -30,12 +31,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
             return base.explain(sides, context)
         found, notices = sides.find(), sides.submodules()
         if found.is_same and not sides.policies.notices:
-            return _nothing_new(args, context, targets, _unread(found), sides, notices, elapsed)
-        policy = sides.policies.load()
-        if policy.exclude:
+            return _nothing_new(args, context, targets, _unread(found, sides), notices, elapsed)
+        # The built-in policy names no registries and excludes nothing: its rules can wait for what they are for.
+        policy = None if sides.policies.is_built_in else sides.policies.load()
+        if policy is not None and policy.exclude:
             found, notices = sides.find(policy.exclude), sides.submodules(policy.exclude)
-        read = sides.read(found, policy.registries)
-    notices = (*sides.policies.notices, *read.notices, *notices)
+        read = sides.read(found, NO_REGISTRIES if policy is None else policy.registries)
+        notices = (*sides.policies.notices, *read.notices, *notices)
+        if policy is None and not notices and _is_empty(read.selection):
+            return _nothing_new(args, context, targets, read.selection, notices, elapsed)
+        policy = policy or sides.policies.load()
     return _judge(args, context, targets, policy, read, notices, elapsed)
 
 
@@ -83,8 +88,7 @@ def _nothing_new(
     args: argparse.Namespace,
     context: Context,
     targets: Sequence[formats.Target],
-    found: Sequence[Lockfile],
-    sides: Sides,
+    selection: Selection,
     notices: tuple[PolicyNotice, ...],
     elapsed: Callable[[], float],
 ) -> int:
@@ -96,18 +100,30 @@ def _nothing_new(
         status=Status.PASSED,
         mode=Mode.ENFORCE,
         subjects=(),
-        lockfiles=tuple(LockfileVerdict(lockfile=one, status=Status.PASSED) for one in found),
+        lockfiles=tuple(
+            LockfileVerdict(lockfile=one, status=Status.PASSED) for one in (*selection.lockfiles, *selection.deleted)
+        ),
         notices=notices,
         elapsed_seconds=elapsed(),
-        compared=sides.compared,
+        compared=selection.compared,
+        scope_changes=selection.changes,
     )
     return formats.emit(verdict, targets, context)
 
 
-def _unread(found: Found) -> tuple[Lockfile, ...]:
-    return tuple(
+def _is_empty(selection: Selection) -> bool:
+    """Whether there is nothing that any rule or outcome could be about."""
+    return all(
+        not one.dependencies and not one.facts and (one.supported or one.unchanged)
+        for one in (*selection.lockfiles, *selection.deleted)
+    )
+
+
+def _unread(found: Found, sides: Sides) -> Selection:
+    lockfiles = (
         Lockfile(path=one.path, format=one.format, supported=one.supported, unchanged=True) for one in found.current
     )
+    return Selection(lockfiles=tuple(lockfiles), compared=sides.compared)
 
 
 def _dry_run(requests: Sequence[AnalysisRequest], chosen: "Plan", service: str, context: Context) -> int:
