@@ -173,11 +173,16 @@ def _because(what: str, said: str, mend: str) -> Problem:
 
 
 def _in_a_chroot(proc: Path, root: Path) -> bool:
-    """Whether the first process's root is another directory; only root may look."""
-    try:
-        return not (proc / "1/root").samefile(root)
-    except OSError:
-        return False
+    """Whether a process that this one comes from has another root in the same mount namespace."""
+    process = "self"
+    while (process := _status(proc, "PPid", process) or "0") != "0":
+        try:
+            same_mounts = (proc / process / "ns/mnt").readlink() == (proc / "self/ns/mnt").readlink()
+            if same_mounts and not (proc / process / "root").samefile(root):
+                return True
+        except OSError:
+            continue  # another user's
+    return False
 
 
 def _in_a_group_of_containers(proc: Path) -> bool:
@@ -196,6 +201,10 @@ def _is_filtered(proc: Path) -> bool:
     return _status(proc, "Seccomp") == "2"
 
 
-def _status(proc: Path, field: str) -> str | None:
-    match = re.search(rf"^{field}:\s*(\S+)", (proc / "self/status").read_text(), re.MULTILINE)
+def _status(proc: Path, field: str, process: str = "self") -> str | None:
+    try:
+        text = (proc / process / "status").read_text()
+    except OSError:
+        return None
+    match = re.search(rf"^{field}:\s*(\S+)", text, re.MULTILINE)
     return match[1] if match else None

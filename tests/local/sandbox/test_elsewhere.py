@@ -16,7 +16,7 @@ AS_ROOT = ["unshare", "--user", "--map-root-user", "--mount"]
 """Root of a namespace: it may mount, and give up capabilities. Whoever runs the tests can be it."""
 OWN_ROOT = (
     'mount -t tmpfs tmpfs "$0" && for each in /*; do if [ -L "$each" ]; then cp -P "$each" "$0"; '
-    'elif [ -d "$each" ]; then mkdir "$0$each" && mount --rbind "$each" "$0$each"; fi; done; exec chroot "$0" "$@"'
+    'elif [ -d "$each" ]; then mkdir "$0$each" && mount --rbind "$each" "$0$each"; fi; done; chroot "$0" "$@"; exit $?'
 )
 ASK = (
     "import json; from scangate.local.sandbox import doctor;"
@@ -73,9 +73,8 @@ def test_root_without_its_capabilities() -> None:
     assert "ordinary user" in advice
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change its root, and look at that of others")
-def test_a_chroot(tmp_path: Path) -> None:
-    ((found, advice),) = told(["unshare", "--mount", "sh", "-c", OWN_ROOT, str(tmp_path)], as_root=True)
+def test_a_chroot() -> None:
+    ((found, advice),) = told([*AS_ROOT, "sh", "-c", OWN_ROOT, "/mnt"])
     assert found.startswith("in a chroot the kernel makes no user namespaces")
     assert "systemd-nspawn" in advice
 
