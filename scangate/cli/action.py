@@ -129,12 +129,15 @@ def _check(inputs: Inputs, step: Step) -> int:
     reports = _reports(inputs, step.folder("RUNNER_TEMP"), workspace)
     argv = arguments(inputs, reports, step.environ.get("GITHUB_EVENT_NAME", ""))
     args = command_parser("check").parse_args(argv)
+    code = None
     try:
         code = check.run(args, context)
+        return code
     finally:
-        _hand_on(reports, inputs, step)
-    step.output("verdict", VERDICTS.get(ExitCode(code), NO_VERDICT))
-    return code
+        try:
+            _hand_on(code, reports, inputs, step)
+        except UsageError as exc:  # the exit code stands: a full disk must not hide what was found
+            step.context.say(f"scangate: error: {exc.message}")
 
 
 def _inside(inputs: Inputs, context: Context, workspace: Path) -> Context:
@@ -167,9 +170,12 @@ def _reports(inputs: Inputs, temporary: Path, workspace: Path) -> dict[str, Path
     return reports | ({"sarif": workspace / named} if named else {})
 
 
-def _hand_on(reports: Mapping[str, Path], inputs: Inputs, step: Step) -> None:
+def _hand_on(code: int | None, reports: Mapping[str, Path], inputs: Inputs, step: Step) -> None:
+    """`code` is None where the check did not get to its end."""
     if not reports["json"].is_file():
         return  # there was no verdict to write
+    if code is not None:
+        step.output("verdict", VERDICTS.get(ExitCode(code), NO_VERDICT))
     for name in ("json", "sarif", "markdown"):
         if reports[name].is_file():
             step.output(f"report-{name}", os.fspath(reports[name]))
