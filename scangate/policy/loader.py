@@ -3,6 +3,7 @@
 All that is wrong is an error with its place; nothing is ignored, and nothing unknown is accepted.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
@@ -14,7 +15,7 @@ from scangate.policy.loosening import LooseningReader
 from scangate.policy.model import BLANK, DEFAULT, Decided, Lint, Policy
 from scangate.policy.reading import Entry, Reader
 from scangate.policy.rules import RuleReader, Rules, decider_at
-from scangate.policy.schema import POLICY
+from scangate.policy.schema import EXTENDS, POLICY
 from scangate.policy.shapes import SET_REFERENCE
 from scangate.policy.sources import Read, Source
 from scangate.registries import ALL_PUBLIC_HOSTS, PrivateRegistry, Registries
@@ -79,7 +80,7 @@ class _Loader:
         text = named.text if isinstance(named, Scalar) else ""
         if text == "none":
             return
-        if isinstance(named, Scalar) and text.endswith((".yml", ".yaml")):
+        if isinstance(named, Scalar) and text != "default" and re.fullmatch(EXTENDS.pattern, text):
             source, content = sources.extended(self._source, named, self._read, self._problems)
             loader = _Loader(source, self._read)
             self._base, self.reader.sets = loader.load(content), dict(loader.reader.sets)

@@ -68,7 +68,7 @@ class _Neutral:
         # The longest first: 1.0.0-rc.1 is not 1.0.0 with something behind it.
         known = sorted({version for version in versions if version}, key=lambda text: (-len(text), text))
         words = "|".join(re.escape(version) for version in known)
-        self._version = re.compile(rf"(?<![0-9A-Za-z.])(?:{words})(?![0-9A-Za-z])") if known else None
+        self._version = re.compile(rf"(?<![0-9A-Za-z.])(v?)(?:{words})(?![0-9A-Za-z])") if known else None
 
     def behaviour(self, observation: Observation) -> frozenset[Behaviour]:
         match observation:
@@ -98,4 +98,4 @@ class _Neutral:
         return [(touched.phase, path), *((touched.phase, path, flag) for flag, done in flags.items() if done)]
 
     def _text(self, text: str) -> str:
-        return text if self._version is None else self._version.sub("{version}", text)
+        return text if self._version is None else self._version.sub(r"\1{version}", text)
