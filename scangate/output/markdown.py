@@ -185,10 +185,14 @@ def _finding_row(page: _Page, item: facts.ItemVerdict, finding: Finding) -> list
         page.code(facts.title(item), cell=True),
         _from_to(page, item),
         _way_in(page, item),
-        f"{page.code(finding.rule, cell=True)} ({page.prose(facts.decision(finding), cell=True)})",
+        f"{page.prose(finding.title, cell=True)}: {_decision(page, finding, cell=True)}",
         ", ".join(seen) + (f" and {more} more" if more > 0 else ""),
         f"{place} and {len(locations) - 1} more" if len(locations) > 1 else place,
     ]
+
+
+def _decision(page: _Page, finding: Finding, *, cell: bool = False) -> str:
+    return f"{page.code(finding.rule, cell=cell)} ({page.prose(facts.decision(finding), cell=cell)})"
 
 
 def _from_to(page: _Page, item: facts.ItemVerdict) -> str:
@@ -216,7 +220,8 @@ def _way_in(page: _Page, item: facts.ItemVerdict) -> str:
         return ""
     way = facts.shortest_way(item.subject.dependencies)
     if len(way) > 1:
-        return " → ".join(page.code(step, cell=True) for step in page.first(way, page.size.names, "steps of a way in"))
+        steps = page.first(way[:-1], page.size.names, "steps of a way in")
+        return " → ".join(page.code(step, cell=True) for step in steps)
     direct = bool(way) or any(each.relation is Relation.DIRECT for each in item.subject.dependencies)
     return "direct" if direct else "unknown"
 
@@ -265,10 +270,11 @@ def _gaps(page: _Page, verdict: Verdict) -> list[str]:
         for gap in facts.gaps(verdict, action):
             details = page.first(gap.details, page.size.evidence, "details of outcomes")
             said = "".join(f"; {page.prose(detail, cell=True)}" for detail in details)
+            place = "".join(f", first at {page.place(each, cell=True)}" for each in gap.locations[:1])
             rows.append(
                 [
                     f"{gap.code} ({gap.action} by {page.prose(', '.join(gap.deciders), cell=True)})",
-                    f"{len(gap.subjects)}: {page.names(gap.subjects, cell=True)}",
+                    f"{len(gap.subjects)}: {page.names(gap.subjects, cell=True)}{place}",
                     f"{MEANING[gap.code][0]}{said}",
                 ]
             )
@@ -288,7 +294,7 @@ def _allowed(page: _Page, entries: Sequence[_Entry]) -> list[str]:
     rows = [
         [
             page.code(facts.title(item), cell=True),
-            f"{page.code(finding.rule, cell=True)} ({page.prose(facts.decision(finding), cell=True)})",
+            _decision(page, finding, cell=True),
             page.prose(facts.allowance(finding.allowed), cell=True),
         ]
         for item, finding in page.first(entries, page.size.rows, "rows of tables")
@@ -300,8 +306,7 @@ def _allowed(page: _Page, entries: Sequence[_Entry]) -> list[str]:
 def _details(page: _Page, entries: Sequence[_Entry]) -> list[str]:
     lines = [""]
     for item, finding in page.first(entries, page.size.details, "findings in detail"):
-        decision = page.prose(facts.decision(finding))
-        lines.append(f"- {page.code(facts.title(item))} {page.code(finding.rule)} ({decision})")
+        lines.append(f"- {page.code(facts.title(item))} {_decision(page, finding)}")
         lines += [f"  - {page.prose(text)}" for text in (finding.title, finding.description) if text]
         seen = page.first(finding.evidence, page.size.evidence, "pieces of evidence")
         lines += [f"  - Seen: {page.code(describe(each))}" for each in seen]
@@ -318,7 +323,7 @@ def _scope_changes(page: _Page, verdict: Verdict) -> list[str]:
 
 
 def _footer(page: _Page, verdict: Verdict) -> list[str]:
-    base = [f"Base: {page.prose(verdict.compared.why)}."] if verdict.compared else []
+    base = [f"Base: {page.prose(verdict.compared.why.rstrip('.'))}."] if verdict.compared else []
     return ["", " ".join([*base, f"Checked: {page.prose(facts.summary(verdict))}"])]
 
 

@@ -116,7 +116,9 @@ def test_the_table_has_all_that_the_author_needs() -> None:
 
 def test_the_way_in_is_told() -> None:
     row = markdown.render(CASES["blocked"]).splitlines()[6]
-    assert "`axios@1.14.1` → `plain-crypto-js@4.2.1`" in row
+    assert "| `axios@1.14.1` |" in row
+    longer = replace(BLOCKED_ITEM, subject=subject(dependency("c", "1", line=1, path=("a@1", "b@1", "c@1"))))
+    assert "| `a@1` → `b@1` |" in markdown.render(verdict(Status.BLOCKED, longer))
     assert "(http" not in row  # no links without an address
 
 
