@@ -37,7 +37,8 @@ class Step:
     def error(self, title: str, text: str) -> None:
         """An annotation, and the same in the summary."""
         self.annotate(title, text)
-        self.summarise(f"**{title}**\n\n{escape.prose(escape.shorten(text, MAX_TOLD))}\n")
+        shown = escape.log(escape.prose(escape.shorten(text, MAX_TOLD)))
+        self.summarise(f"**{title}**\n\n{shown}\n")
 
     def annotate(self, title: str, text: str) -> None:
         shown = escape.terminal(escape.shorten(text, MAX_TOLD))
