@@ -77,8 +77,8 @@ def _body(text: str, line: str) -> str:
     body = f"{line}\n{text}"
     if len(body) <= MAX_CHARACTERS:
         return body
-    # Never cut inside of it: a detail that is not closed would swallow the page. The first paragraph is the verdict.
-    verdict = text.partition("\n\n")[0]
+    # Never cut inside of it: a detail that is not closed would swallow the page. What comes first is the verdict.
+    verdict = "\n\n".join(text.split("\n\n", 2)[:2])
     return f"{line}\n{verdict[: MAX_CHARACTERS // 2]}{_CUT}"
 
 

@@ -14,8 +14,8 @@ from scangate.models import DecidedShortfall, OutcomeAction, OutcomeCode, Policy
 from scangate.output import facts
 from scangate.output.advice import MEANING
 from scangate.output.base import Setting, Tree
-from scangate.output.sarif_results import results
-from scangate.output.sarif_rules import of_notice, of_outcome, of_rule
+from scangate.output.sarif_results import Match, matches, result_of
+from scangate.output.sarif_rules import LEVELS, of_notice, of_outcome, of_rule
 from scangate.output.sarif_text import (
     SOURCE_ROOT,
     Json,
@@ -54,26 +54,26 @@ def render(verdict: Verdict, setting: Setting) -> str:
 
     Whatever goes over the limits is left out from the least weighty result on, and a notification says so.
     """
-    kept, total = _within_reason(verdict, setting.tree)
+    found = matches(verdict)
+    kept = _within_reason(found[:MAX_RESULTS], setting.tree)
     while True:
-        text = dumps(_log(verdict, kept, total, setting))
+        text = dumps(_log(verdict, kept, len(found), setting))
         size = len(gzip.compress(text.encode(), compresslevel=6, mtime=0))
         if size <= MAX_COMPRESSED_BYTES or not kept:
             return text
         kept = kept[: int(len(kept) * 0.9 * MAX_COMPRESSED_BYTES / size)]
 
 
-def _within_reason(verdict: Verdict, tree: Tree) -> tuple[Sequence[Json], int]:
-    """The results that the limits on their number and on memory let through, and how many there are."""
+def _within_reason(found: Iterable[Match], tree: Tree) -> list[Json]:
+    """The results, as many as the memory that they may take holds."""
     kept: list[Json] = []
-    size, total, full = 0, 0, False
-    for result in results(verdict, tree):
-        total += 1
-        size += 0 if full else len(json.dumps(result))
-        full = full or len(kept) == MAX_RESULTS or size > MAX_PLAIN_BYTES
-        if not full:
-            kept.append(result)
-    return kept, total
+    size = 0
+    for match in found:
+        kept.append(result_of(match, tree))
+        size += len(json.dumps(kept[-1]))
+        if size > MAX_PLAIN_BYTES:
+            return kept[:-1]
+    return kept
 
 
 def _log(verdict: Verdict, kept: Sequence[Json], total: int, setting: Setting) -> Json:
@@ -97,7 +97,7 @@ def _log(verdict: Verdict, kept: Sequence[Json], total: int, setting: Setting) -
                 "originalUriBaseIds": {SOURCE_ROOT: {"description": message("The root of the repository.")}},
                 "invocations": [_invocation(verdict, told, setting.exit_code)],
                 "results": [{"ruleIndex": index[result["ruleId"]], **result} for result in kept],
-                "properties": _properties(verdict),
+                "properties": _properties(verdict, setting.tree),
             }
         ],
     }
@@ -162,8 +162,9 @@ def _outcome(item: facts.ItemVerdict, decided: DecidedShortfall, tree: Tree) -> 
 def _notice(notice: PolicyNotice, tree: Tree) -> Json:
     notification: Json = {
         "descriptor": {"id": notice.code},
-        "level": "error" if notice.code == "nothing-decided" else "warning",
+        "level": "error" if notice.code == "nothing-decided" else LEVELS[notice.action],
         "message": message(prose(notice.message, 1000)),
+        "properties": {"action": notice.action, "decidedBy": value(str(notice.decided_by))},
     }
     if found := policy_location(notice.where, tree):
         notification["locations"] = [found]
@@ -179,7 +180,7 @@ def _descriptors(told: Sequence[Json]) -> list[Json]:
     return [of_outcome(OutcomeCode(id_)) if id_ in MEANING else of_notice(id_) for id_ in ids]
 
 
-def _properties(verdict: Verdict) -> Json:
+def _properties(verdict: Verdict, tree: Tree) -> Json:
     compared = verdict.compared
     return {
         "status": verdict.status,
@@ -187,4 +188,5 @@ def _properties(verdict: Verdict) -> Json:
         "policy": value(verdict.policy),
         "analyser": value(verdict.analyser),
         "base": None if compared is None else {"commit": compared.commit, "why": value(compared.why)},
+        "scopeChanges": [value(each) for each in facts.scope_changes(verdict, tree)[:MAX_NOTIFICATIONS]],
     }

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scangate.models import (
@@ -48,15 +48,27 @@ class _Spot:
     entry: Dependency | None = None
 
 
-def results(verdict: Verdict, tree: Tree) -> Iterator[Json]:
-    """Every finding at every place, made one by one: what is denied first, what an exception silences last."""
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One result to be: a finding at one of its places."""
+
+    item: facts.ItemVerdict
+    finding: Finding
+    spot: _Spot
+    fingerprint: str
+
+
+def matches(verdict: Verdict) -> list[Match]:
+    """Every finding at every place: what is denied first, what an exception silences last."""
     found = [(item, finding) for item in facts.items(verdict) for finding in item.findings]
     seen: Counter[tuple[str, ...]] = Counter()
+    made = []
     for item, finding in sorted(found, key=lambda pair: _weight(pair[1])):
         for spot in _spots(item, finding):
             identity = _identity(item, finding, spot)
-            yield _result(item, finding, spot, _fingerprint(identity, seen[identity]), tree)
+            made.append(Match(item, finding, spot, _fingerprint(identity, seen[identity])))
             seen[identity] += 1
+    return made
 
 
 def _weight(finding: Finding) -> tuple[bool, int, int]:
@@ -99,13 +111,15 @@ def _fingerprint(identity: tuple[str, ...], ordinal: int) -> str:
     return hashlib.sha256(json.dumps([*identity, ordinal]).encode()).hexdigest()
 
 
-def _result(item: facts.ItemVerdict, finding: Finding, spot: _Spot, fingerprint: str, tree: Tree) -> Json:
+def result_of(match: Match, tree: Tree) -> Json:
+    """The result as SARIF has it, but for the index of its rule."""
+    item, finding, spot = match.item, match.finding, match.spot
     result: Json = {
         "ruleId": finding.rule,
         "level": LEVELS[finding.action],
         "message": message(_text(item, finding, spot)),
         "locations": [_location(item, spot, tree)],
-        "partialFingerprints": {FINGERPRINT: fingerprint},
+        "partialFingerprints": {FINGERPRINT: match.fingerprint},
         "properties": _properties(item, finding, spot),
     }
     if related := _related(finding, tree):

@@ -19,6 +19,7 @@ _URL = re.compile(
 )
 _MAX_TITLE = 200
 _MAX_HELP = 2000
+_NOTHING = "The policy says nothing of it."
 
 
 def of_rule(finding: Finding) -> Json:
@@ -65,19 +66,15 @@ NOTICES = {
 
 
 def _descriptor(kind: str, id_: str, title: str, meaning: str, help_: Sequence[str], links: Sequence[str]) -> Json:
+    told = [text for each in help_ if (text := prose(each, _MAX_HELP))] or [_NOTHING]
     descriptor: Json = {
         "id": id_,
         "name": kind + "".join(word.capitalize() for word in re.split(r"[^A-Za-z0-9]+", id_)),
-        "shortDescription": {"text": prose(title, _MAX_TITLE)},
-        "fullDescription": {"text": prose(meaning, _MAX_HELP)},
+        "shortDescription": {"text": prose(title, _MAX_TITLE) or _NOTHING},
+        "fullDescription": {"text": prose(meaning, _MAX_HELP) or _NOTHING},
         "help": {
-            "text": "\n\n".join([*(prose(text, _MAX_HELP) for text in help_), *links]),
-            "markdown": "\n\n".join(
-                [
-                    *(prose(text, _MAX_HELP) for text in help_),
-                    *(f"<{link}>" for link in links),
-                ]
-            ),
+            "text": "\n\n".join([*told, *links]),
+            "markdown": "\n\n".join([*told, *(f"<{link}>" for link in links)]),
         },
     }
     if links:

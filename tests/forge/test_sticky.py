@@ -82,6 +82,13 @@ def test_the_author_is_whoever_the_token_stands_for(fake: FakeGitHub, viewer: di
     assert fake.bodies() == [f"{MARKER}\nof the workflow's own token", f"{MARKER}\n{GREEN}"]
 
 
+def test_without_ids_the_login_counts(fake: FakeGitHub) -> None:
+    fake.viewer = {**PERSON, "id": None}
+    own = fake.add(f"{MARKER}\n{RED}", PERSON)
+    assert say(fake, GREEN, finding=False) is Posted.EDITED
+    assert fake.asked[-1].endswith(f"/{own}")
+
+
 def test_a_login_that_was_taken_over_is_another_author(fake: FakeGitHub) -> None:
     fake.viewer = PERSON
     fake.add(f"{MARKER}\nof the account that had the name before", {**PERSON, "id": 1})
@@ -127,9 +134,9 @@ def test_a_text_that_is_too_long_says_its_verdict_and_that_it_is_cut(fake: FakeG
     fits = "v" * (MAX_CHARACTERS - len(MARKER) - 1)
     say(fake, fits, finding=True)
     assert fake.bodies() == [f"{MARKER}\n{fits}"]
-    say(fake, f"{RED}\n\n<details>{'x' * MAX_CHARACTERS}</details>", finding=True)
+    say(fake, f"{RED}\n\n**1 package**\n\n<details>{'x' * MAX_CHARACTERS}</details>", finding=True)
     (body,) = fake.bodies()
-    assert RED in body
+    assert f"{RED}\n\n**1 package**" in body
     assert "too long for a comment" in body
     assert "<details>" not in body
     say(fake, "w" * 2 * MAX_CHARACTERS, finding=True)
