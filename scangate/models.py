@@ -225,6 +225,10 @@ class OutcomeCode(StrEnum):
     """Every module failed to import: nothing of the package ran."""
     PHASE_ERROR = "phase-error"
     """A phase ended in an error status."""
+    TRUNCATED = "truncated"
+    """More happened in a phase than the analysis keeps."""
+    DEPENDENCY_MISSING = "dependency-missing"
+    """Something that the package asks for was not there while it ran."""
     STALE = "stale"
     """The report is older than the policy's maximum age."""
 

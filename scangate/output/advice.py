@@ -87,6 +87,14 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
         "Nothing is proven: look at the package by hand before you rely on it.",
     ),
     OutcomeCode.PHASE_ERROR: ("a phase of the analysis ended in an error", "What was seen until then has been judged."),
+    OutcomeCode.TRUNCATED: (
+        "it did more in a phase than the analysis keeps",
+        "Look at the package by hand: to flood the analysis is a way to hide.",
+    ),
+    OutcomeCode.DEPENDENCY_MISSING: (
+        "something that it asks for was not there while it ran",
+        "What comes from git or a URL is not fetched: look at it by hand.",
+    ),
     OutcomeCode.STALE: (
         "the report is older than the policy allows",
         "Have it analysed again, or raise max-report-age.",

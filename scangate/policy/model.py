@@ -275,6 +275,7 @@ OUTCOMES: Mapping[OutcomeCode, OutcomeAction] = {
     OutcomeCode.WRONG_PACKAGE: OutcomeAction.FAIL,
     OutcomeCode.INTEGRITY_MISMATCH: OutcomeAction.FAIL,
     OutcomeCode.BLIND: OutcomeAction.FAIL,
+    OutcomeCode.TRUNCATED: OutcomeAction.FAIL,
     OutcomeCode.NO_CREDENTIALS: OutcomeAction.FAIL,
     OutcomeCode.OVER_BUDGET: OutcomeAction.FAIL,
     OutcomeCode.UNSUPPORTED_LOCKFILE: OutcomeAction.FAIL,
@@ -286,6 +287,7 @@ OUTCOMES: Mapping[OutcomeCode, OutcomeAction] = {
     OutcomeCode.UNPINNED: OutcomeAction.WARN,
     OutcomeCode.IMPORT_FAILED: OutcomeAction.WARN,
     OutcomeCode.PHASE_ERROR: OutcomeAction.WARN,
+    OutcomeCode.DEPENDENCY_MISSING: OutcomeAction.WARN,
     OutcomeCode.STALE: OutcomeAction.WARN,
     OutcomeCode.LOCAL: OutcomeAction.NOTE,
 }

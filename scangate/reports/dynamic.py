@@ -88,6 +88,13 @@ def mismatch(integrity: object) -> Shortfall | None:
     return _shortfall(OutcomeCode.INTEGRITY_MISMATCH, None, detail)
 
 
+def missing(names: object) -> Iterator[Shortfall]:
+    """What the embedded service's engine could not fetch of the package's dependencies (its addition: `Missing`)."""
+    if named := texts(names, "Missing"):
+        detail = f"These were not there while it ran: {shown(', '.join(named))}."
+        yield _shortfall(OutcomeCode.DEPENDENCY_MISSING, None, detail)
+
+
 def claims(phases: tuple[PhaseRecord, ...]) -> Iterator[identity.Claim]:
     """What the commands of the analysis harness say about the package that was run."""
     for record in phases:
@@ -125,7 +132,7 @@ def shortfalls(phases: tuple[PhaseRecord, ...], ecosystem: Ecosystem | None) -> 
             yield _shortfall(OutcomeCode.BLIND, phase, detail)
         if record.truncated:
             detail = f"More was sent in the {phase} phase than the analysis keeps: what else it held is not known."
-            yield _shortfall(OutcomeCode.BLIND, phase, detail)
+            yield _shortfall(OutcomeCode.TRUNCATED, phase, detail)
         if phase is Phase.IMPORT and (failed := _failed_imports(record)):
             detail = f"No module could be imported, so nothing of the package ran: {shown(', '.join(failed))}."
             yield _shortfall(OutcomeCode.IMPORT_FAILED, phase, detail)

@@ -120,7 +120,10 @@ def _read_dynamic(document: _Document, asked: purls.Purl | None) -> Analysed | S
     return Analysed(
         engine=Engine.DYNAMIC_ANALYSIS,
         observations=tuple(dynamic.observations(phases)),
-        shortfalls=tuple(dynamic.shortfalls(phases, _ecosystem(document, asked))),
+        shortfalls=(
+            *dynamic.shortfalls(phases, _ecosystem(document, asked)),
+            *dynamic.missing(document.body.get("Missing")),
+        ),
         created=None if stamp is None else _from_timestamp(integer(stamp, "CreatedTimestamp")),
     )
 

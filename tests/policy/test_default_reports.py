@@ -29,7 +29,8 @@ from scangate.models import (
     Verdict,
 )
 from scangate.policy import loader
-from scangate.policy.decision import decide, exit_code
+from scangate.policy.decision import decide
+from scangate.policy.exit_codes import exit_code
 from scangate.purls import parse
 from scangate.registries import ALL_PUBLIC_HOSTS
 from scangate.reports import reader
@@ -207,7 +208,7 @@ def test_every_row_of_the_language_of_outcomes_has_the_default_that_the_document
     }  # fmt: skip
     warning = {str(code) for code, action in outcomes.items() if action == "warn"}
     assert warning == {
-        "private-registry", "file", "unpinned", "import-failed", "phase-error", "unsupported-ecosystem", "stale",
+        "private-registry", "file", "unpinned", "import-failed", "phase-error", "dependency-missing", "unsupported-ecosystem", "stale",
     }  # fmt: skip
 
 

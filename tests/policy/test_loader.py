@@ -364,8 +364,8 @@ def test_a_default_for_every_severity_and_every_outcome() -> None:
 def test_the_documented_defaults_of_outcomes() -> None:
     """Issue text: what fails, and what only warns."""
     fail = """submit-error failed timeout pending report-missing wrong-package blind no-credentials over-budget
-        unsupported-lockfile git url unreachable report-invalid integrity-mismatch"""
-    warn = "private-registry file unpinned import-failed phase-error unsupported-ecosystem stale"
+        unsupported-lockfile git url unreachable report-invalid integrity-mismatch truncated"""
+    warn = "private-registry file unpinned import-failed phase-error dependency-missing unsupported-ecosystem stale"
     by_action = {action: {code for code, each in OUTCOMES.items() if each is action} for action in OutcomeAction}
     assert by_action == {"fail": set(fail.split()), "warn": set(warn.split()), "note": {"local"}}
 

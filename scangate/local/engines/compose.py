@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from scangate.local.engines import normalise
 from scangate.local.sandbox.base import PhaseTrace, Reached
@@ -17,10 +17,16 @@ SENT_BYTES = 1024 * 1024
 _Json = dict[str, object]
 
 
-def report(purl: Purl, traces: Iterable[PhaseTrace], baits: Mapping[str, str], created: int) -> bytes:
-    """The report of a package that was run. `created` in Unix seconds; `baits` are planted in the marker, too."""
+def report(
+    purl: Purl, traces: Iterable[PhaseTrace], baits: Mapping[str, str], created: int, missing: Sequence[str] = ()
+) -> bytes:
+    """The report of a package that was run. `created` in Unix seconds; `baits` are planted in the marker, too.
+
+    `missing`: dependencies that were not there. `Missing`, and a phase's `Sent` and `Truncated`, are this engine's
+    additions to the schema.
+    """
     analysis = {str(trace.phase): _phase(purl, trace, baits) for trace in traces}
-    return _written(purl, created, Analysis=analysis)
+    return _written(purl, created, Analysis=analysis, **({"Missing": list(missing)} if missing else {}))
 
 
 def refusal(purl: Purl, expected: tuple[str, ...], actual: tuple[str, ...], created: int) -> bytes:

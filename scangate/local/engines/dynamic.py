@@ -87,7 +87,7 @@ class DynamicEngine:
             ),
             stop,
         )
-        return compose.report(fetched.purl, traces, baits, int(self._clock()))
+        return compose.report(fetched.purl, traces, baits, int(self._clock()), fetched.missing)
 
 
 def _unsupported(job: Job) -> str | None:

@@ -98,8 +98,17 @@ def test_what_was_left_out_of_a_phase_fails_the_run(parts: dict[str, Any]) -> No
     """A package could flood the analysis so that what matters is lost: it is told, and the rest judged."""
     found = _read(compose.report(PURL, (_trace(), _trace(Phase.IMPORT, **parts)), BAITS, CREATED))
     assert isinstance(found, Analysed)
-    assert [(each.code, each.phase) for each in found.shortfalls] == [(OutcomeCode.BLIND, Phase.IMPORT)]
+    assert [(each.code, each.phase) for each in found.shortfalls] == [(OutcomeCode.TRUNCATED, Phase.IMPORT)]
     assert "More was sent in the import phase" in found.shortfalls[0].detail
+
+
+def test_dependencies_that_were_not_there_are_told() -> None:
+    """What they do is not known: a package whose git dependency steals must not pass without a word."""
+    found = _read(compose.report(PURL, (_trace(), _trace(Phase.IMPORT)), BAITS, CREATED, ("x: not from the registry",)))
+    assert isinstance(found, Analysed)
+    (shortfall,) = found.shortfalls
+    assert (shortfall.code, shortfall.phase) == (OutcomeCode.DEPENDENCY_MISSING, None)
+    assert "x: not from the registry" in shortfall.detail
 
 
 def test_random_names_make_no_difference() -> None:

@@ -128,6 +128,15 @@ def test_however_it_ends_nothing_is_left_behind(
 
 
 @pytest.mark.tool("npm")
+def test_what_could_not_be_fetched_is_in_the_report(registry: Registry, fetcher: PackageFetcher) -> None:
+    registry.npm("app", "1.0.0", dependencies={"theirs": "git+https://git.example/x.git"})
+    found = _read(_analyse(Recorded(), fetcher, "pkg:npm/app@1.0.0"), "pkg:npm/app@1.0.0")
+    assert [each.detail for each in found.shortfalls if each.code is OutcomeCode.DEPENDENCY_MISSING] == [
+        "These were not there while it ran: theirs: not from the registry."
+    ]
+
+
+@pytest.mark.tool("npm")
 def test_it_stops(registry: Registry, fetcher: PackageFetcher) -> None:
     registry.npm("app", "1.0.0")
     stop = Event()
