@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.scangate-ready
 
-.PHONY: help dev check test bench demo docs golden lock clean
+.PHONY: help dev check test bench demo rules-report docs golden lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,11 +17,12 @@ $(STAMP): pyproject.toml requirements/dev.txt tools/setup.sh
 	@tools/setup.sh $(VENV)
 	@touch $(STAMP)
 
-check: dev ## formatting, lint, types, the direction of the arrows
+check: dev ## formatting, lint, types, the direction of the arrows, the action and the workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.ci_files
 
 test: check ## check, then all tests with branch coverage
 	$(BIN)/coverage erase
@@ -35,13 +36,16 @@ demo: dev ## the main job for real: example projects are analysed on this machin
 	@tools/setup.sh --sandbox
 	@$(BIN)/python tools/demo.py
 
+rules-report: dev ## the built-in policy on all reports at hand: hits by rule, verdict by report, promises kept
+	@$(BIN)/python -m tools.rules_report
+
 docs: dev ## rewrite the generated documents
 	$(BIN)/python -m tools.docs
 
 golden: dev ## rewrite the golden files of the renderers; read the diff before you commit it
 	$(BIN)/pytest -q tests/output --golden-update
 
-lock: dev ## resolve the development requirements anew (hashed)
+lock: dev ## resolve the requirements of development and of the action anew (hashed)
 	$(BIN)/python tools/lock.py
 
 clean: ## remove what make made
