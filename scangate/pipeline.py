@@ -55,6 +55,9 @@ class Run:
     earlier: Callable[[AnalysisRequest], Report | None] = lambda _: None
     """What is at hand of a package from before this run; asks nobody."""
 
+    whole: bool = False
+    """Every lockfile of the project is read: where there is no base, an exception for no package in them is unused."""
+
     def keeps(self, request: AnalysisRequest, report: Report) -> bool:
         """Whether the report may answer another run, too: it is read as one about the package, and shows all of it.
 
@@ -83,7 +86,8 @@ def conclude(
 ) -> Verdict:
     """The verdict on what is new, by the answers that there are."""
     subjects = [replace(each, earlier=_earlier(run, each)) for each in subjects_in(selection)]
-    verdict = judge(run, subjects, (*selection.lockfiles, *selection.deleted), answers, uploads)
+    whole = run.whole and selection.compared is not None and selection.compared.commit is None
+    verdict = judge(run, subjects, (*selection.lockfiles, *selection.deleted), answers, uploads, whole=whole)
     new = {subject.key for subject in subjects}
     scopes = (each for each in selection.changes if each.kind is ChangeKind.SCOPE)
     return replace(
@@ -117,8 +121,13 @@ def judge(
     lockfiles: Sequence[Lockfile],
     answers: Mapping[AnalysisRequest, Answer],
     uploads: Uploads = NO_UPLOADS,
+    *,
+    whole: bool = False,
 ) -> Verdict:
-    """Read the answers that there are, apply the policy. Subjects that have results already keep them."""
+    """Read the answers that there are, apply the policy. Subjects that have results already keep them.
+
+    `whole`: these are all packages of the project.
+    """
     observed = [replace(subject, results=_results(run, subject, answers, uploads)) for subject in subjects]
     return decision.decide(
         observed,
@@ -127,6 +136,7 @@ def judge(
         today=run.now.date(),
         analyser=run.analyser_name,
         elapsed_seconds=run.elapsed(),
+        whole=whole,
     )
 
 
