@@ -5,7 +5,7 @@ find: it raises BaseError (exit code 3), or compares with nothing, so that every
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Base:
     `commit` is a full id, there and readable; None where everything is new. `why` is one sentence for people (may
     hold text from outside). `head` is the commit that is pushed, in a push hook alone: it is read instead of the
     working tree. `is_proposal`: the change is proposed for the base (pull request, merge queue), so that the policy
-    is read from there.
+    is read from there; from `ground` where everything is checked all the same.
     """
 
     kind: BaseKind
@@ -37,11 +37,12 @@ class Base:
     why: str
     head: str | None = None
     is_proposal: bool = False
+    ground: str | None = None
 
 
-def everything(why: str, *, head: str | None = None) -> Base:
+def everything(why: str, *, ground: str | None = None) -> Base:
     """The base of a run that compares with nothing (`--all`, a folder outside of any repository)."""
-    return Base(kind=BaseKind.EVERYTHING, commit=None, why=why, head=head)
+    return Base(kind=BaseKind.EVERYTHING, commit=None, why=why, is_proposal=ground is not None, ground=ground)
 
 
 def find_base(
@@ -126,7 +127,7 @@ class _Place:
             found = self.history.need(ref, "what --base names")
         if found is None:
             found = self.history.branch(ref.removeprefix("origin/"))
-        return _commit(found, f"--base {ref}")
+        return replace(_commit(found, f"--base {ref}"), is_proposal=is_proposal(self.environ))
 
     # ------------------------------------------------------------------------------------------------ hooks
 
@@ -154,7 +155,7 @@ class _Place:
             base = _commit(found, "what the remote has (PRE_COMMIT_FROM_REF)")
         else:
             base = self.local(head, because="nothing says what the remote has (PRE_COMMIT_FROM_REF is not set); ")
-        return Base(kind=base.kind, commit=base.commit, why=base.why, head=head)
+        return replace(base, head=head)
 
     def local(self, commit: str, *, because: str = "") -> Base:
         """Where the branch left the remote's default branch."""
@@ -276,8 +277,7 @@ class _Place:
         return self.history.merge_base(self.head, tip)
 
     def _proposal(self, commit: str, why: str) -> Base:
-        base = self._other_than_head(commit, why)
-        return Base(kind=base.kind, commit=commit, why=base.why, is_proposal=True)
+        return replace(self._other_than_head(commit, why), is_proposal=True)
 
     def _other_than_head(self, commit: str, why: str) -> Base:
         """A checkout of the base itself shows none of the change: to compare it with itself must not pass."""
@@ -305,6 +305,25 @@ def in_ci(environ: Mapping[str, str]) -> bool:
     return environ.get("CI", "").lower() not in ("", "false", "0") or any(
         environ.get(name) for name in ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "BUILDKITE")
     )
+
+
+def is_proposal(environ: Mapping[str, str]) -> bool:
+    """Whether a CI runs this for a change that somebody proposes: a pull or merge request, a merge queue."""
+    if _is_true(environ, "GITHUB_ACTIONS"):
+        return environ.get("GITHUB_EVENT_NAME") in ("pull_request", "pull_request_target", "merge_group")
+    return (
+        any(environ.get(name) for name in _OF_PROPOSALS)
+        or environ.get("BUILD_REASON") == "PullRequest"
+        or environ.get("BUILDKITE_PULL_REQUEST", "false") not in ("false", "")
+    )
+
+
+_OF_PROPOSALS = (
+    *("CI_MERGE_REQUEST_DIFF_BASE_SHA", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "SYSTEM_PULLREQUEST_TARGETBRANCH"),
+    *("BITBUCKET_PR_ID", "BITBUCKET_PR_DESTINATION_BRANCH", "CHANGE_ID", "CHANGE_TARGET"),
+    "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
+)
+"""Variables of GitLab, Azure Pipelines, Bitbucket and Jenkins, Buildkite, that only such runs have."""
 
 
 def _mend(environ: Mapping[str, str]) -> str:

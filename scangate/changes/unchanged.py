@@ -5,7 +5,7 @@ Compared are git's object ids. Every doubt is answered by False: then all is par
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from scangate.changes.discovery import Candidate
 from scangate.changes.git import GitError
@@ -49,6 +49,35 @@ def same_lockfiles(current: Sequence[Candidate], base: Sequence[Candidate], tree
     return frozenset(one.path for one in current if (one.path, one.format) in there and _are_same(_of(one), tree))
 
 
+def nothing_added(
+    current: Sequence[Candidate],
+    base: Sequence[Candidate],
+    tree: GitTree,
+    *,
+    same: Collection[str],
+    adds_nothing: Callable[[str, bytes, bytes], bool],
+) -> bool:
+    """Whether no lockfile came or went, and those that are not among the `same` surely add nothing to the base's.
+
+    `adds_nothing` tells it for a format, the current content and the base's, where no .npmrc stands beside.
+    """
+    if [(one.path, one.format) for one in current] != [(one.path, one.format) for one in base]:
+        return False
+    try:
+        for one in current:
+            if one.path in same:
+                continue
+            npmrc = posixpath.join(posixpath.dirname(one.path), ".npmrc")
+            now, before = one.files.read(one.path), tree.read(one.path)
+            if now is None or before is None or one.files.read(npmrc) is not None or tree.read(npmrc) is not None:
+                return False
+            if not adds_nothing(one.format, now, before):
+                return False
+    except (LockfileError, GitError):
+        return False  # parsing says what is wrong, where it counts
+    return True
+
+
 def included_by(path: str, content: bytes) -> tuple[str, ...] | None:
     """The files that a requirements file includes, where it does so in the plainest way; None: it has to be parsed."""
     if _STRANGE.search(content) is not None or not _is_utf8(content):
@@ -71,7 +100,8 @@ def blob_id(content: bytes, *, like: str) -> str:
 
 def _of(one: Candidate) -> list[tuple[str, str, Files]]:
     folder = posixpath.dirname(one.path)
-    beside = [(posixpath.join(folder, name), "", one.files) for name in DECIDING]
+    # What nobody can read says the same, whatever stands beside it.
+    beside = [(posixpath.join(folder, name), "", one.files) for name in DECIDING if one.supported]
     return [(one.path, one.format, one.files), *beside]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from scangate.changes import trees
-from scangate.changes.base import everything, find_base, in_ci
+from scangate.changes.base import everything, find_base, in_ci, is_proposal
 from scangate.changes.git import Git, GitError
 from scangate.changes.objects import Objects
 from scangate.changes.trees import Place
@@ -15,6 +15,8 @@ from scangate.errors import ExitCode, UsageError
 
 HOOK_TIMEOUT = 60.0
 """Seconds that somebody who commits waits, at most."""
+
+_ALL = "everything is checked (--all)."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -57,12 +59,15 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Sides]:
     """
     _refuse_contradictions(args)
     git = Git(context.cwd, context.environ)
-    if args.all:
-        yield Sides(args, context, git, everything("everything is checked (--all)."))
+    policy_from = args.policy_from or ("base" if is_proposal(context.environ) else "head")
+    if args.all and policy_from == "head":
+        yield Sides(args, context, git, everything(_ALL))
         return
     place = _place(git)
     index = trees.index_file(context.environ, place) if args.staged and place is not None else None
     base = find_base(context.environ, git, explicit=args.base, staged=args.staged, pushed=args.pushed, index=index)
+    if args.all:
+        base = everything(_ALL, ground=base.commit)
     if place is None:
         yield Sides(args, context, git, base)
         return
@@ -77,8 +82,6 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
             f"--all and --{against[0]}: the one checks everything that is here, the other what is new.",
             "Leave one of them out.",
         )
-    if args.all and args.policy_from == "base":
-        raise UsageError("--all and --policy-from base: with --all there is no base.", "Name one with --base REF.")
 
 
 def _place(git: Git) -> Place | None:

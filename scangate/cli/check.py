@@ -2,12 +2,13 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from scangate.cli import base, formats, options, project
 from scangate.cli.context import TYPE_CHECKING, Context
-from scangate.cli.sides import Found, Read, Sides
+from scangate.cli.sides import Read
 from scangate.errors import ExitCode
-from scangate.models import AnalysisRequest, Lockfile, LockfileVerdict, Mode, PolicyNotice, Selection, Status, Verdict
+from scangate.models import AnalysisRequest, LockfileVerdict, Mode, PolicyNotice, Selection, Status, Verdict
 from scangate.registries import NO_REGISTRIES
 
 if TYPE_CHECKING:
@@ -30,14 +31,14 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if args.explain_base:
             return base.explain(sides, context)
         found, notices = sides.find(), sides.submodules()
-        if found.is_same and not sides.policies.notices:
-            return _nothing_new(args, context, targets, _unread(found, sides), notices, elapsed)
+        if found.is_same and sides.policies.are_same:
+            return _nothing_new(args, context, targets, sides.unread(found), notices, elapsed)
         # The built-in policy names no registries and excludes nothing: its rules can wait for what they are for.
         policy = None if sides.policies.is_built_in else sides.policies.load()
         if policy is not None and policy.exclude:
             found, notices = sides.find(policy.exclude), sides.submodules(policy.exclude)
         read = sides.read(found, NO_REGISTRIES if policy is None else policy.registries)
-        notices = (*sides.policies.notices, *read.notices, *notices)
+        notices = (*sides.policies.notices(), *read.notices, *notices)
         if policy is None and not notices and _is_empty(read.selection):
             return _nothing_new(args, context, targets, read.selection, notices, elapsed)
         policy = policy or sides.policies.load()
@@ -61,7 +62,7 @@ def _judge(
     hook = base.in_hook(args, context)
     policy = policy.in_hook() if hook else policy
     chosen = analysis.plan(args, policy, default_timeout=base.HOOK_TIMEOUT if hook and args.staged else None)
-    setup = analysis.run_of(context, policy, chosen, elapsed, notices)
+    setup = replace(analysis.run_of(context, policy, chosen, elapsed, notices), whole=not args.paths)
     subjects = pipeline.subjects_in(read.selection)
     # To another machine only where the policy says so: an archive of the project may be anything.
     archives = uploads.find(subjects, context.cwd) if chosen.local or policy.upload_files else pipeline.NO_UPLOADS
@@ -117,13 +118,6 @@ def _is_empty(selection: Selection) -> bool:
         not one.dependencies and not one.facts and (one.supported or one.unchanged)
         for one in (*selection.lockfiles, *selection.deleted)
     )
-
-
-def _unread(found: Found, sides: Sides) -> Selection:
-    lockfiles = (
-        Lockfile(path=one.path, format=one.format, supported=one.supported, unchanged=True) for one in found.current
-    )
-    return Selection(lockfiles=tuple(lockfiles), compared=sides.compared)
 
 
 def _dry_run(requests: Sequence[AnalysisRequest], chosen: "Plan", service: str, context: Context) -> int:

@@ -43,19 +43,11 @@ class Policies:
         self._base = base
         self._checked = checked
         self._from_base = from_base
+        self._extended: set[str] = set()
 
     def load(self) -> "Policy":
         """The policy that decides. Raises PolicyError."""
-        from scangate.policy import loader
-
-        tree = self._deciding
-        if tree is None:
-            return project.load_policy(self._named, self._context)
-        found = self._found(tree)
-        if found is None:
-            return loader.default()
-        shown, content = found
-        return loader.load(content, shown)
+        return self._policy
 
     @cached_property
     def is_built_in(self) -> bool:
@@ -65,16 +57,48 @@ class Policies:
             return project.find_policy(self._named, self._context) is None
         return self._found(tree) is None
 
-    @cached_property
+    @property
+    def are_same(self) -> bool:
+        """Whether both sides have the same policy, and all that it extends is the same. Raises PolicyError."""
+        if self.notices():
+            return False
+        if any(content is not None and b"extends" in content for content in self._contents(self._checked)):
+            self.load()  # which says what it extends
+        return not self.notices()
+
     def notices(self) -> tuple[PolicyNotice, ...]:
-        """What a reader must know: a policy that this change changes, and which one decides."""
+        """What a reader must know: a policy that this change changes, and which one decides.
+
+        Files that a policy extends are known when it is loaded.
+        """
         if self._base is None or self._checked is None:
             return ()
+        files = {**self._files, **{self._shown(path): self._inside(path) for path in sorted(self._extended)}}
         return tuple(
             notice
-            for shown, path in self._files.items()
+            for shown, path in files.items()
             if (notice := self._notice(shown, _content(self._base, path), _content(self._checked, path))) is not None
         )
+
+    @cached_property
+    def _policy(self) -> "Policy":
+        from scangate.policy import loader
+
+        tree = self._deciding
+        if tree is None:
+            on_read = self._extended.add if self._files else lambda _path: None
+            return project.load_policy(self._named, self._context, on_read=on_read)
+        found = self._found(tree)
+        if found is None:
+            return loader.default()
+
+        def read(path: str) -> bytes | None:
+            self._extended.add(path)
+            return _read(tree, self._shown(path), self._inside(path))
+
+        shown, content = found
+        assert self._place is not None
+        return loader.load(content, shown, read=read, path=self._place.inside(self._files[shown]))
 
     @property
     def _deciding(self) -> GitTree | None:
@@ -91,9 +115,21 @@ class Policies:
         if self._place is None:
             return {}
         if self._named is None:
-            return {name: self._place.shown(name) for name in project.POLICY_FILES}
+            return {name: self._inside(name) for name in project.POLICY_FILES}
         named = os.fspath(self._named)
-        return {} if self._place.inside(named) is None else {named: named}
+        return {} if self._place.inside(named) is None else {project.shown_name(self._named, self._context): named}
+
+    def _inside(self, path: str) -> str:
+        """A path from the repository's root, as both sides read it."""
+        assert self._place is not None
+        return self._place.shown(path)
+
+    def _shown(self, path: str) -> str:
+        """A path from the repository's root, as people see it: like the policy's own."""
+        return path if self._named is None else os.path.relpath(self._inside(path), self._context.cwd)
+
+    def _contents(self, files: Files | None) -> list[bytes | None]:
+        return [] if files is None else [_content(files, path) for path in self._files.values()]
 
     def _found(self, tree: GitTree) -> tuple[str, bytes] | None:
         found = [
@@ -101,25 +137,22 @@ class Policies:
         ]
         if len(found) > 1:
             raise PolicyError(f"{found[0][0]} and {found[1][0]}: two policies", "Keep one of them.")
-        if not found and self._named is not None and not self._is_base(tree):
+        if not found and self._named is not None and tree is not self._base:
             raise PolicyError(
                 f"{self._named}: it is not in what is checked.", "git add it, or name a file outside of the repository."
             )
         return found[0] if found else None
-
-    def _is_base(self, tree: GitTree) -> bool:
-        return tree is self._base
 
     def _notice(self, shown: str, before: bytes | None, now: bytes | None) -> PolicyNotice | None:
         if before == now:
             return None
         what = "is new" if before is None else "is gone" if now is None else "is changed"
         if not self._from_base:
-            who = "the built-in policy decides" if now is None else "it decides as it is now"
+            who = "it no longer decides" if now is None else "it decides as it is now"
         elif before is None:
-            who = "the built-in policy decides, as the base has none"
+            who = "what the base has decides, without it"
         else:
-            who = "the base's decides"
+            who = "it decides as it is in the base"
         return PolicyNotice(code=CHANGED, message=f"{shown} {what} since the base: {who}.", where=shown)
 
 
@@ -132,7 +165,7 @@ def _read(files: Files, shown: str, path: str) -> bytes | None:
 
 
 def _content(files: Files, path: str) -> bytes | None:
-    """For comparing: what cannot be read differs from everything else that cannot be read in another way."""
+    """For comparing: what cannot be read differs from all that is read."""
     try:
         return files.read(path)
     except LockfileError as exc:

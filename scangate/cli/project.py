@@ -39,7 +39,7 @@ def add_policy_option(parser: argparse.ArgumentParser) -> None:
 def find_policy(named: Path | None, context: Context) -> tuple[Path, str] | None:
     """The policy file and how it is shown; None for the built-in policy. Raises PolicyError."""
     if named is not None:
-        return context.cwd / named, str(named)
+        return context.cwd / named, shown_name(named, context)
     folder = root(context)
     found = [name for name in POLICY_FILES if _exists(folder / name)]
     if len(found) > 1:
@@ -47,8 +47,19 @@ def find_policy(named: Path | None, context: Context) -> tuple[Path, str] | None
     return (folder / found[0], found[0]) if found else None
 
 
-def load_policy(named: Path | None, context: Context) -> "Policy":
-    """The policy that counts here. Raises PolicyError where a file is there and cannot be used."""
+def shown_name(named: Path, context: Context) -> str:
+    """How a policy is shown that `--policy` names: never as the one that is found at the repository's root."""
+    inside_of_root = os.fspath(named) in POLICY_FILES and context.cwd != root(context)
+    return f"./{named}" if inside_of_root else os.fspath(named)
+
+
+def load_policy(
+    named: Path | None, context: Context, *, on_read: Callable[[str], object] = lambda _path: None
+) -> "Policy":
+    """The policy that counts here. Raises PolicyError where a file is there and cannot be used.
+
+    `on_read` is told of each file that it extends, by its path from the repository's root.
+    """
     from scangate.policy import loader
 
     found = find_policy(named, context)
@@ -60,13 +71,14 @@ def load_policy(named: Path | None, context: Context) -> "Policy":
     path = Path(os.path.normpath(path))
     home = top if path.is_relative_to(top) else path.parent
     inside = path.relative_to(home).as_posix()
-    return loader.load(read_policy(path, shown), shown, read=_reader(home), path=inside)
+    return loader.load(read_policy(path, shown), shown, read=_reader(home, on_read), path=inside)
 
 
-def _reader(home: Path) -> Callable[[str], bytes | None]:
+def _reader(home: Path, on_read: Callable[[str], object]) -> Callable[[str], bytes | None]:
     """The files that a policy extends, by their paths from `home`. Raises PolicyError for one that leads out of it."""
 
     def read(name: str) -> bytes | None:
+        on_read(name)
         path = home / name
         if not _exists(path):
             return None

@@ -14,14 +14,14 @@ from scangate.changes.discovery import LEFT_OUT, Candidate, discover
 from scangate.changes.git import Git
 from scangate.changes.objects import Objects
 from scangate.changes.trees import GitTree, Place
-from scangate.changes.unchanged import same_lockfiles
+from scangate.changes.unchanged import nothing_added, same_lockfiles
 from scangate.changes.worktree import WorkTree
 from scangate.cli.context import Context
 from scangate.cli.policies import Policies
 from scangate.errors import BaseError, LockfileError, UsageError
 from scangate.globs import path_matches
 from scangate.models import Compared, Lockfile, PolicyNotice, Selection
-from scangate.registries import Registries
+from scangate.registries import NO_REGISTRIES, Registries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +81,14 @@ class Sides:
     def policies(self) -> Policies:
         """Raises BaseError where the base's policy is asked for, and there is no base."""
         wanted = self._args.policy_from or ("base" if self.base.is_proposal else "head")
-        if wanted == "base" and self._before is None:
+        if wanted == "base" and self._ground is None:
             raise BaseError(f"--policy-from base: {self.base.why}", "Name a base with --base REF.")
         worktree = None if self._place is None else WorkTree(self._context.cwd, root=self._place.root)
         return Policies(
             self._args.policy,
             self._context,
             place=self._place,
-            base=self._before,
+            base=self._ground,
             checked=self._checked or worktree,
             from_base=wanted == "base",
         )
@@ -99,6 +99,11 @@ class Sides:
     def _before(self) -> GitTree | None:
         """The base's tree; None where everything is new."""
         return None if self.base.commit is None else self._commit(self.base.commit)
+
+    @cached_property
+    def _ground(self) -> GitTree | None:
+        """The tree whose policy decides on proposals: the base's, also where everything is checked."""
+        return self._before if self.base.ground is None else self._commit(self.base.ground)
 
     @cached_property
     def _checked(self) -> GitTree | None:
@@ -150,6 +155,8 @@ class Sides:
 
         What cannot be read in the base is taken to hold nothing, so that all of it is new, and that is said.
         """
+        if found.is_same or (registries == NO_REGISTRIES and self._adds_nothing(found)):
+            return Read(current=(), selection=self.unread(found))
         from scangate.changes.select import select_new
         from scangate.lockfiles.examine import examine
 
@@ -167,6 +174,20 @@ class Sides:
             compared=self.compared,
         )
         return Read(current=current, selection=selection, notices=notices)
+
+    def unread(self, found: Found) -> Selection:
+        """The selection where nothing differs, or surely nothing is new: nothing need be read."""
+        unread = (
+            Lockfile(path=one.path, format=one.format, supported=one.supported, unchanged=one.path in found.same)
+            for one in found.current
+        )
+        return Selection(lockfiles=tuple(unread), compared=self.compared)
+
+    def _adds_nothing(self, found: Found) -> bool:
+        """Whether those lockfiles that changed surely hold nothing new; False where only reading them can tell."""
+        return self._before is not None and nothing_added(
+            found.current, found.before, self._before, same=found.same, adds_nothing=lockfiles.adds_nothing
+        )
 
     def _in(self, tree: GitTree, exclude: Sequence[str]) -> tuple[Candidate, ...]:
         return trees.lockfiles_in(

@@ -1,0 +1,721 @@
+"""What is new against a base, from the command line, on real repositories as the places that run scangate make them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from scangate.models import Ecosystem
+from scangate.registries import DEFAULT_URL
+from tests.changes.ci_fixtures.repos import NOTHING, Repository, event
+from tests.cli.conftest import Replay, Result, Scangate
+
+CLEAN, ALSO, MALICIOUS = (
+    "pkg:npm/follow-replica@1.15.11",
+    "pkg:npm/axios-replica@1.14.1",
+    "pkg:npm/plain-crypto-replica@4.2.1",
+)
+SITE = "pkg:npm/is-odd@3.0.1"
+
+
+def lock(*purls: str, **more: object) -> str:
+    """A package-lock.json with these packages."""
+    packages: dict[str, object] = {"": {"name": "example", "version": "1.0.0"}}
+    for purl in sorted(purls):
+        name, _, version = purl.removeprefix("pkg:npm/").rpartition("@")
+        packages[f"node_modules/{name}"] = {
+            "version": version,
+            "resolved": f"{DEFAULT_URL[Ecosystem.NPM]}{name}/-/{name}-{version}.tgz",
+            "integrity": "sha512-" + "A" * 86 + "==",
+            **more,
+        }
+    document = {"name": "example", "version": "1.0.0", "lockfileVersion": 3, "packages": packages}
+    return json.dumps(document, indent=2) + "\n"
+
+
+class Project:
+    """A remote with main (m1, m2), feature (f1, f2, from m1), and feature merged into main as a CI merges it.
+
+    feature brings in ALSO, then MALICIOUS; main has got SITE in another lockfile meanwhile.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        remote = self.remote = Repository.new(folder / "remote")
+        remote.git("config", "uploadpack.allowAnySHA1InWant", "true")
+        self.m1 = remote.commit({"package-lock.json": lock(CLEAN)})
+        remote.git("checkout", "-q", "-b", "feature")
+        self.f1 = remote.commit({"package-lock.json": lock(CLEAN, ALSO)})
+        self.f2 = remote.commit({"package-lock.json": lock(CLEAN, ALSO, MALICIOUS)})
+        remote.git("checkout", "-q", "main")
+        self.m2 = remote.commit({"site/package-lock.json": lock(SITE)})
+        remote.git("checkout", "-q", "--detach")
+        remote.git("merge", "-q", "--no-ff", "-m", "Merge", "feature")
+        self.merge = remote.head
+        remote.git("update-ref", "refs/pull/1/merge", self.merge)
+        remote.git("checkout", "-q", "main")
+
+
+@dataclass(frozen=True)
+class World:
+    """A copy of the project to clone from, and scangate in clones of it."""
+
+    project: Project
+    remote: Repository
+    folder: Path
+    scangate: Scangate
+
+    def checkout(self, revision: str, *options: str) -> Repository:
+        """A clone with all branches."""
+        clone = self.remote.clone(self.folder / "clone", "--no-checkout", *options)
+        clone.git("fetch", "-q", "origin", "+refs/pull/1/merge:refs/remotes/pull/1/merge")
+        clone.git("checkout", "-q", "--detach", revision)
+        return clone
+
+    def shallow(self, revision: str) -> Repository:
+        """What actions/checkout makes: one commit by its id, and nothing else."""
+        clone = Repository.new(self.folder / "shallow")
+        clone.git("remote", "add", "origin", f"file://{self.remote.folder}")
+        clone.git("fetch", "-q", "--no-tags", "--depth=1", "origin", revision)
+        clone.git("checkout", "-q", "--detach", revision)
+        return clone
+
+    def check(self, clone: Repository, *options: str, **environ: str) -> Result:
+        return self.scangate("check", "--format", "json", *options, cwd=clone.folder, **environ)
+
+    def github(self, name: str, payload: object) -> dict[str, str]:
+        return {
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": name,
+            "GITHUB_EVENT_PATH": event(self.folder, payload),
+        }
+
+    def pull_request(self) -> dict[str, str]:
+        # The payload's base is stale, as it may be.
+        head, base = {"sha": self.project.f2}, {"ref": "main", "sha": self.project.m1}
+        return self.github("pull_request", {"pull_request": {"head": head, "base": base}})
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def world(pristine: Project, tmp_path: Path, scangate: Scangate) -> World:
+    shutil.copytree(pristine.remote.folder, tmp_path / "remote")
+    return World(pristine, Repository(tmp_path / "remote"), tmp_path, scangate)
+
+
+def new(result: Result) -> list[str]:
+    assert result.out, result.err
+    return [package["purl"] for package in result.json["packages"]]  # type: ignore[attr-defined]
+
+
+def compared(result: Result) -> str | None:
+    commit: str | None = result.json["compared"]["commit"]  # type: ignore[index]
+    return commit
+
+
+def notices(result: Result) -> list[str]:
+    return [notice["code"] for notice in result.json["notices"]]  # type: ignore[attr-defined]
+
+
+EVERYTHING = [ALSO, CLEAN, SITE, MALICIOUS]
+EVERYTHING.sort()
+
+
+# ------------------------------------------------------------------------------- each row of the table of bases
+
+Row = tuple[str, Callable[[World], tuple[str, dict[str, str]]], str | None, list[str]]
+"""Name; the commit that is checked out, and the environment; the base's name in Project; what is new."""
+
+OWN = [ALSO, MALICIOUS]
+
+
+def merge_group(world: World) -> dict[str, object]:
+    return {"merge_group": {"base_sha": world.project.m2, "head_sha": world.project.merge}}
+
+
+def push(world: World, before: str, ref: str, *, forced: bool = False) -> dict[str, str]:
+    payload = {"before": before, "ref": ref, "forced": forced, "repository": {"default_branch": "main"}}
+    return world.github("push", payload)
+
+
+def gitlab(**more: str) -> dict[str, str]:
+    return {"CI": "true", "GITLAB_CI": "true", "CI_DEFAULT_BRANCH": "main", **more}
+
+
+ROWS: list[Row] = [
+    ("pull_request, merge ref", lambda w: (w.project.merge, w.pull_request()), "m2", OWN),
+    ("pull_request, head", lambda w: (w.project.f2, w.pull_request()), "m1", OWN),
+    ("merge_group", lambda w: (w.project.merge, w.github("merge_group", merge_group(w))), "m2", OWN),
+    ("push", lambda w: (w.project.f2, push(w, w.project.f1, "refs/heads/feature")), "f1", [MALICIOUS]),
+    ("push of a new branch", lambda w: (w.project.f2, push(w, NOTHING, "refs/heads/feature")), "m1", OWN),
+    (
+        "force-push",
+        lambda w: (w.project.f2, push(w, w.project.f1, "refs/heads/feature", forced=True)),
+        "f1",
+        [MALICIOUS],
+    ),
+    ("first push of main", lambda w: (w.project.m2, push(w, NOTHING, "refs/heads/main")), None, [CLEAN, SITE]),
+    ("schedule", lambda w: (w.project.merge, w.github("schedule", {})), None, EVERYTHING),
+    ("workflow_dispatch", lambda w: (w.project.merge, w.github("workflow_dispatch", {})), None, EVERYTHING),
+    (
+        "GitLab, merge request",
+        lambda w: (w.project.f2, gitlab(CI_MERGE_REQUEST_DIFF_BASE_SHA=w.project.m1)),
+        "m1",
+        OWN,
+    ),
+    ("GitLab, branch", lambda w: (w.project.f2, gitlab(CI_COMMIT_BRANCH="feature")), "m1", OWN),
+    (
+        "Azure Pipelines",
+        lambda w: (
+            w.project.f2,
+            {"TF_BUILD": "True", "BUILD_REASON": "PullRequest", "SYSTEM_PULLREQUEST_TARGETBRANCH": "refs/heads/main"},
+        ),
+        "m1",
+        OWN,
+    ),
+    (
+        "Bitbucket",
+        lambda w: (
+            w.project.f2,
+            {
+                "CI": "true",
+                "BITBUCKET_BUILD_NUMBER": "1",
+                "BITBUCKET_PR_ID": "1",
+                "BITBUCKET_PR_DESTINATION_BRANCH": "main",
+            },
+        ),
+        "m1",
+        OWN,
+    ),
+    (
+        "Jenkins",
+        lambda w: (w.project.f2, {"JENKINS_URL": "https://ci.example", "CHANGE_ID": "1", "CHANGE_TARGET": "main"}),
+        "m1",
+        OWN,
+    ),
+    (
+        "Buildkite",
+        lambda w: (
+            w.project.f2,
+            {"BUILDKITE": "true", "BUILDKITE_PULL_REQUEST": "1", "BUILDKITE_PULL_REQUEST_BASE_BRANCH": "main"},
+        ),
+        "m1",
+        OWN,
+    ),
+    ("local", lambda w: (w.project.f2, {}), "m1", OWN),
+]
+
+
+@pytest.mark.parametrize(("place", "base", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_what_is_new_by_the_base_of_the_place(
+    world: World,
+    place: Callable[[World], tuple[str, dict[str, str]]],
+    base: str | None,
+    expected: list[str],
+) -> None:
+    revision, environ = place(world)
+    result = world.check(world.checkout(revision), **environ)
+    assert result.code == 3  # nobody was asked: there is no key
+    assert new(result) == expected
+    assert compared(result) == (base and getattr(world.project, base))
+
+
+@pytest.mark.parametrize(
+    ("place", "base", "expected"),
+    [row[1:] for row in ROWS if row[0].startswith(("pull", "merge", "push", "GitLab", "Azure", "Jenkins"))],
+    ids=[row[0] for row in ROWS if row[0].startswith(("pull", "merge", "push", "GitLab", "Azure", "Jenkins"))],
+)
+def test_the_same_in_a_shallow_clone(
+    world: World, place: Callable[[World], tuple[str, dict[str, str]]], base: str, expected: list[str]
+) -> None:
+    revision, environ = place(world)
+    result = world.check(world.shallow(revision), **environ)
+    assert (new(result), compared(result)) == (expected, getattr(world.project, base))
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({}, "fetch-depth: 0"),
+        (gitlab(CI_MERGE_REQUEST_DIFF_BASE_SHA="ab" * 20), 'GIT_DEPTH: "0"'),
+        ({"TF_BUILD": "True", "SYSTEM_PULLREQUEST_TARGETBRANCH": "main"}, "fetchDepth: 0"),
+        ({"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_PR_DESTINATION_BRANCH": "main"}, "depth: full"),
+        ({"JENKINS_URL": "https://ci.example", "CHANGE_TARGET": "main"}, "shallow: false"),
+        ({"BUILDKITE": "true", "BUILDKITE_PULL_REQUEST_BASE_BRANCH": "main"}, "BUILDKITE_GIT_CLONE_FLAGS"),
+    ],
+)
+def test_a_base_that_cannot_be_had_is_never_no_changes(world: World, variables: dict[str, str], line: str) -> None:
+    clone = world.shallow(world.project.f2)
+    clone.git("remote", "set-url", "origin", f"file://{world.folder}/gone")
+    result = world.check(clone, **(variables or world.pull_request()))
+    assert (result.code, result.out) == (3, "")
+    assert line in result.err
+
+
+def test_a_force_push_whose_commit_is_gone_is_never_no_changes(world: World) -> None:
+    result = world.check(world.shallow(world.project.f2), **push(world, "ab" * 20, "refs/heads/feature", forced=True))
+    assert (result.code, result.out) == (3, "")
+    assert "force-push" in result.err
+
+
+# ------------------------------------------------------------------------------------------------- options
+
+
+def test_all_ignores_the_base(world: World) -> None:
+    result = world.check(world.checkout(world.project.merge), "--all")
+    assert (new(result), compared(result)) == (EVERYTHING, None)
+
+
+def test_a_named_base(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    result = world.check(clone, "--base", world.project.f1)
+    assert (new(result), compared(result)) == ([MALICIOUS], world.project.f1)
+    assert "--base" in result.json["compared"]["why"]  # type: ignore[index]
+    assert new(world.check(clone, "--base", "origin/main")) == OWN
+    missing = world.check(clone, "--base", "nowhere")
+    assert (missing.code, missing.out) == (3, "")
+
+
+def test_explain_base_says_only_that(world: World, serve: Callable[..., Replay]) -> None:
+    clone = world.checkout(world.project.merge)
+    result = world.scangate("check", "--explain-base", cwd=clone.folder, **world.pull_request())
+    assert result.code == 0
+    assert result.out == (f"the first parent of the pull request's merge commit: commit {world.project.m2[:12]}.\n")
+    assert result.err == ""
+    result = world.scangate("check", "--explain-base", cwd=world.folder)
+    assert (result.code, result.out) == (0, "everything is new: there is no git repository here.\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--all", "--base", "main"),
+        ("--all", "--staged"),
+        ("--all", "--pushed"),
+        ("--staged", "--pushed"),
+        ("--base", ""),
+        ("--base", "--all"),
+        ("--base", "a b"),
+    ],
+)
+def test_options_that_contradict_are_wrong_usage(world: World, options: tuple[str, ...]) -> None:
+    result = world.check(world.checkout(world.project.f2), *options)
+    assert (result.code, result.out) == (2, "")
+
+
+@pytest.mark.parametrize("options", [("--base", "main"), ("--staged",), ("--pushed",)])
+def test_hooks_and_bases_need_a_repository(world: World, options: tuple[str, ...]) -> None:
+    (world.folder / "plain").mkdir()
+    (world.folder / "plain" / "package-lock.json").write_text(lock(CLEAN))
+    result = world.check(Repository(world.folder / "plain"), *options)
+    assert (result.code, result.out) == (2, "")
+    assert "no git repository" in result.err
+
+
+# -------------------------------------------------------------------------------------------- nothing is new
+
+
+def test_nothing_new_is_a_verdict_that_needs_no_service(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    result = world.check(clone, "--base", "HEAD", SCANGATE_API_URL="http://127.0.0.1:9", SCANGATE_API_KEY="k")
+    assert result.code == 0
+    assert (result.json["status"], new(result), compared(result)) == ("passed", [], world.project.f2)
+    assert [one["path"] for one in result.json["lockfiles"]] == ["package-lock.json"]  # type: ignore[attr-defined]
+    shown = world.scangate("check", "--base", "HEAD", cwd=clone.folder)
+    assert "nothing new" in shown.out
+    assert world.project.f2[:12] in shown.out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"package-lock.json": lock(ALSO, CLEAN, MALICIOUS).replace("  ", "   ")},
+        {"package-lock.json": lock(ALSO, CLEAN), "other/package-lock.json": lock(MALICIOUS)},
+        {"package-lock.json": lock(ALSO, CLEAN)},
+    ],
+    ids=["layout", "moved", "removed"],
+)
+def test_a_change_that_brings_nothing_in_passes(world: World, change: dict[str, str | bytes]) -> None:
+    clone = world.checkout(world.project.f2)
+    clone.write(change)
+    result = world.check(clone, "--base", "HEAD")
+    assert (result.code, new(result)) == (0, [])
+
+
+def test_a_renamed_lockfile_is_not_new(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    clone.git("mv", "package-lock.json", "npm-shrinkwrap.json")
+    result = world.check(clone, "--base", "HEAD")
+    assert (result.code, new(result)) == (0, [])
+
+
+def test_dev_turned_prod_is_reported_and_not_new(world: World) -> None:
+    remote = Repository.new(world.folder / "scopes")
+    remote.commit({"package-lock.json": lock(CLEAN, dev=True)})
+    remote.write({"package-lock.json": lock(CLEAN)})
+    result = world.check(remote, "--base", "HEAD")
+    assert (result.code, new(result)) == (0, [])
+    (change,) = result.json["scope_changes"]  # type: ignore[misc]
+    assert (change["change"], change["name"], change["before"]["scope"]) == ("scope", "follow-replica", "dev")
+    assert "now prod, was dev" in world.scangate("check", "--base", "HEAD", cwd=remote.folder).out
+
+
+def test_what_is_new_is_labelled(world: World) -> None:
+    here = Repository.new(world.folder / "labels")
+    here.commit({"package-lock.json": lock("pkg:npm/up@1.0.0", "pkg:npm/down@2.0.0", "pkg:npm/same@1.0.0")})
+    after = json.loads(lock("pkg:npm/up@1.1.0", "pkg:npm/down@1.0.0", "pkg:npm/same@1.0.0", "pkg:npm/add@1.0.0"))
+    after["packages"]["node_modules/same"]["integrity"] = "sha512-" + "B" * 86 + "=="
+    here.write({"package-lock.json": json.dumps(after, indent=2)})
+    result = world.check(here, "--base", "HEAD")
+    changes = {
+        package["name"]: [(change["change"], (change["before"] or {}).get("version")) for change in package["changes"]]
+        for package in result.json["packages"]  # type: ignore[attr-defined]
+    }
+    assert changes == {
+        "add": [("added", None)],
+        "down": [("downgraded", "2.0.0")],
+        "same": [("integrity", "1.0.0")],
+        "up": [("upgraded", "1.0.0")],
+    }
+    text = world.scangate("check", "--base", "HEAD", "--dry-run", cwd=here.folder).out
+    assert "pkg:npm/up@1.1.0" in text
+
+
+def test_a_deleted_lockfile_is_denied_unless_a_sibling_replaces_it(world: World) -> None:
+    clone = world.checkout(world.project.merge)
+    (clone.folder / "site" / "package-lock.json").unlink()
+    result = world.check(clone, "--base", "HEAD")
+    assert result.code == 1
+    (gone,) = [one for one in result.json["lockfiles"] if one["findings"]]  # type: ignore[attr-defined]
+    assert (gone["path"], [finding["rule"] for finding in gone["findings"]]) == (
+        "site/package-lock.json",
+        ["lock-deleted"],
+    )
+    (clone.folder / "site" / "npm-shrinkwrap.json").write_text(lock(SITE, CLEAN))
+    assert world.check(clone, "--base", "HEAD").code == 0
+
+
+def test_the_last_lockfile_that_is_deleted_is_reported_too(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    clone.git("rm", "-q", "package-lock.json")
+    for options in ((), ("--staged",)):
+        assert world.check(clone, "--base", "HEAD", *options).code == 1
+    clone.git("commit", "-q", "-m", "Delete")
+    assert world.check(clone, "--pushed", "--base", "HEAD~1").code == 1
+
+
+def test_no_lockfile_on_either_side_is_wrong_usage(world: World) -> None:
+    here = Repository.new(world.folder / "empty")
+    here.commit({"README": "x"})
+    for options in ((), ("--base", "HEAD"), ("--base", "HEAD", "--staged"), ("--base", "HEAD", "--pushed")):
+        result = world.check(here, *options)
+        assert (result.code, result.out) == (2, "")
+        assert "no lockfile" in result.err
+
+
+def test_each_path_must_have_a_lockfile(world: World) -> None:
+    clone = world.checkout(world.project.merge)
+    (clone.folder / "docs").mkdir()
+    for options in ((), ("--staged",)):
+        assert new(world.check(clone, "--base", world.project.m1, "site", *options)) == [SITE]
+        result = world.check(clone, "--base", world.project.m1, "site", "docs", *options)
+        assert (result.code, result.out) == (2, "")
+        assert "docs" in result.err
+
+
+def test_from_a_folder_below_the_root(world: World) -> None:
+    clone = world.checkout(world.project.merge)
+    below = Repository(clone.folder / "site")
+    result = world.check(below, "--base", world.project.m1)
+    assert (new(result), result.json["lockfiles"][0]["path"]) == ([SITE], "package-lock.json")  # type: ignore[index]
+    result = world.check(below, "--base", world.project.m1, "..", "--staged")
+    assert new(result) == [ALSO, SITE, MALICIOUS]
+
+
+def test_a_base_lockfile_that_cannot_be_read_counts_as_knowing_nothing(world: World) -> None:
+    here = Repository.new(world.folder / "broken")
+    here.commit({"package-lock.json": "{ no json", "web/package-lock.json": lock(CLEAN)})
+    here.write({"package-lock.json": lock(CLEAN, ALSO)})
+    result = world.check(here, "--base", "HEAD")
+    assert result.code == 3
+    assert new(result) == [ALSO]  # CLEAN is in the other one
+    assert notices(result) == ["base-unreadable"]
+    (here.folder / "package-lock.json").unlink()
+    assert world.check(here, "--base", "HEAD").code == 1  # it is gone all the same
+
+
+def test_a_lockfile_that_cannot_be_read_yet_and_is_the_same_is_not_new(world: World) -> None:
+    here = Repository.new(world.folder / "unsupported")
+    here.commit({"bun.lockb": "x", "package-lock.json": lock(CLEAN)})
+    here.write({"package-lock.json": lock(CLEAN).replace("  ", "   ")})
+    assert world.check(here, "--base", "HEAD").code == 0
+    here.write({"bun.lockb": "y"})
+    result = world.check(here, "--base", "HEAD")
+    assert result.code == 3
+    (open_,) = [one for one in result.json["lockfiles"] if one["outcomes"]]  # type: ignore[attr-defined]
+    assert (open_["path"], open_["outcomes"][0]["code"]) == ("bun.lockb", "unsupported-lockfile")
+
+
+def test_an_object_that_git_has_lost_is_incomplete(world: World) -> None:
+    here = Repository.new(world.folder / "lost")
+    here.commit({"package-lock.json": lock(CLEAN)})
+    blob = here.parse("HEAD:package-lock.json")
+    (here.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    here.write({"package-lock.json": lock(CLEAN, ALSO)})
+    result = world.check(here, "--base", "HEAD")
+    assert (result.code, result.out) == (3, "")
+    assert blob in result.err
+
+
+# ---------------------------------------------------------------------------------------- index, pushed commit
+
+
+def test_staged_reads_the_index_alone(world: World) -> None:
+    clone = world.checkout(world.project.m1)
+    clone.write({"package-lock.json": lock(CLEAN, ALSO)})
+    clone.git("add", "-A")
+    clone.write({"package-lock.json": lock(CLEAN, MALICIOUS), "new/package-lock.json": lock(SITE)})
+    assert new(world.check(clone, "--staged")) == [ALSO]
+    clone.write({"package-lock.json": "no json"})
+    assert new(world.check(clone, "--staged")) == [ALSO]
+
+
+def test_staged_reads_the_index_that_git_names(world: World) -> None:
+    clone = world.checkout(world.project.m1)
+    other = clone.folder / ".git" / "next-index-1.lock"
+    clone.git("read-tree", "HEAD", index=other)
+    clone.write({"package-lock.json": lock(CLEAN, ALSO)})
+    clone.git("add", "-A", index=other)
+    result = world.check(clone, "--staged", GIT_INDEX_FILE=str(other))
+    assert new(result) == [ALSO]
+    result = world.check(clone, "--staged", GIT_INDEX_FILE=str(clone.folder / "package-lock.json"))
+    assert (result.code, result.out) == (2, "")
+    assert "GIT_INDEX_FILE" in result.err
+
+
+def test_staged_with_an_index_equal_to_head_takes_the_base_of_the_branch(world: World) -> None:
+    result = world.check(world.checkout(world.project.f2), "--staged")
+    assert (new(result), compared(result)) == (OWN, world.project.m1)
+
+
+def test_staged_in_a_conflict_is_an_error(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    clone.git("checkout", "-q", "-b", "other", world.project.m1)
+    clone.commit({"package-lock.json": lock(CLEAN, SITE)})
+    with pytest.raises(Exception, match="merge"):
+        clone.git("merge", "-q", world.project.f2)
+    result = world.check(clone, "--staged")
+    assert (result.code, result.out) == (2, "")
+    assert "conflict" in result.err
+
+
+def test_pushed_reads_the_pushed_commit_alone(world: World) -> None:
+    clone = world.checkout(world.project.m1)
+    environ = {"PRE_COMMIT_FROM_REF": world.project.f1, "PRE_COMMIT_TO_REF": world.project.f2}
+    result = world.check(clone, "--pushed", **environ)
+    assert (new(result), compared(result)) == ([MALICIOUS], world.project.f1)
+    first = world.check(clone, "--pushed", PRE_COMMIT_TO_REF=world.project.f2)
+    assert (new(first), compared(first)) == (OWN, world.project.m1)
+    assert "PRE_COMMIT_FROM_REF is not set" in first.json["compared"]["why"]  # type: ignore[index]
+
+
+# -------------------------------------------------------------------------------------------------- submodules
+
+
+@pytest.fixture
+def with_submodule(world: World) -> Repository:
+    library = Repository.new(world.folder / "library")
+    library.commit({"package-lock.json": lock(CLEAN)})
+    here = Repository.new(world.folder / "here")
+    here.commit({"package-lock.json": lock(SITE)})
+    here.git("submodule", "--quiet", "add", f"file://{library.folder}", "lib")
+    here.commit()
+    library.commit({"package-lock.json": lock(CLEAN, MALICIOUS)})
+    Repository(here.folder / "lib").git("pull", "-q")
+    here.git("add", "lib")
+    return here
+
+
+def test_a_submodule_that_moved_is_reported_where_its_files_are_not_read(
+    world: World, with_submodule: Repository
+) -> None:
+    here = with_submodule
+    staged = world.check(here, "--staged")
+    assert (staged.code, new(staged), notices(staged)) == (0, [], ["submodule-changed"])
+    assert world.check(here, "--base", "HEAD").json["notices"] == []
+    assert MALICIOUS in new(world.check(here, "--base", "HEAD"))  # it is checked out, so it is looked at
+    here.git("commit", "-q", "-m", "Move")
+    pushed = world.check(here, "--pushed", "--base", "HEAD~1")
+    assert (pushed.code, notices(pushed)) == (0, ["submodule-changed"])
+    clone = here.clone(world.folder / "clone")  # without its submodules
+    bare = world.check(clone, "--base", "HEAD~1")
+    assert (new(bare), notices(bare)) == ([], ["submodule-changed"])
+    assert world.check(clone, "--base", "HEAD").json["notices"] == []
+    clone.git("rm", "-q", "-f", "lib")
+    assert notices(world.check(clone, "--base", "HEAD")) == ["submodule-changed"]
+
+
+# ---------------------------------------------------------------------------------------------------- policy
+
+
+ALLOW = (
+    "version: 1\nallow:\n"
+    f"  - {{package: '{MALICIOUS}', rules: [net-on-install], owner: dev, reason: a test, expires: 2099-01-01}}\n"
+)
+
+
+def proposal(world: World, main: dict[str, str | bytes], feature: dict[str, str | bytes]) -> Repository:
+    """What a CI checks out for a pull request that changes the policy, too."""
+    remote = world.remote
+    remote.commit(main)
+    remote.git("checkout", "-q", "feature")
+    remote.git("merge", "-q", "-m", "Catch up", "main")
+    head = remote.commit(feature)
+    remote.git("checkout", "-q", "--detach", "main")
+    remote.git("merge", "-q", "--no-ff", "-m", "Merge", "feature")
+    object.__setattr__(world, "project", _with(world.project, f2=head))
+    return world.checkout(remote.head)
+
+
+def _with(project: Project, **changes: str) -> Project:
+    other = object.__new__(Project)
+    other.__dict__.update({**project.__dict__, **changes})
+    return other
+
+
+def test_a_pull_request_cannot_allow_itself(world: World, replay: Replay) -> None:
+    clone = proposal(world, {}, {"scangate.yml": ALLOW})
+    result = world.check(clone, **world.pull_request(), **replay.environ)
+    assert (result.code, result.json["policy"], notices(result)) == (1, "default", ["policy-changed"])
+    assert "without it" in result.json["notices"][0]["message"]  # type: ignore[index]
+    head = world.check(clone, "--policy-from", "head", **world.pull_request(), **replay.environ)
+    assert (head.code, head.json["policy"], notices(head)) == (0, "scangate.yml", ["policy-changed"])
+
+
+def test_what_the_base_allows_is_allowed(world: World, replay: Replay) -> None:
+    clone = proposal(world, {"scangate.yml": ALLOW}, {"README": "x"})
+    result = world.check(clone, **world.pull_request(), **replay.environ)
+    assert (result.code, result.json["policy"], notices(result)) == (0, "scangate.yml", [])
+
+
+def test_a_pull_request_that_takes_the_policy_away_is_judged_by_it(world: World, replay: Replay) -> None:
+    strict = "version: 1\nactions: {low: deny}\n"
+    clone = proposal(world, {".github/scangate.yml": strict}, {})
+    clone.git("rm", "-q", ".github/scangate.yml")
+    clone.git("commit", "-q", "--amend", "--no-edit")
+    result = world.check(clone, "--base", "HEAD^1", "--policy-from", "base")
+    assert (result.json["policy"], notices(result)) == (".github/scangate.yml", ["policy-changed"])
+    assert "is gone" in result.json["notices"][0]["message"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("options", [("--all",), ("--base", "origin/main"), ("--all", "--policy-from", "base")])
+def test_nor_where_the_workflow_names_what_is_compared(world: World, replay: Replay, options: tuple[str, ...]) -> None:
+    clone = proposal(world, {}, {"scangate.yml": ALLOW})
+    result = world.check(clone, *options, **world.pull_request(), **replay.environ)
+    assert (result.code, result.json["policy"], notices(result)) == (1, "default", ["policy-changed"])
+
+
+def test_what_the_policy_extends_is_the_base_s_too(world: World, replay: Replay) -> None:
+    ours: dict[str, str | bytes] = {"scangate.yml": "version: 1\nextends: ci/ours.yml\n", "ci/ours.yml": "version: 1\n"}
+    clone = proposal(world, ours, {"ci/ours.yml": ALLOW})
+    result = world.check(clone, **world.pull_request(), **replay.environ)
+    assert (result.code, result.json["policy"], notices(result)) == (1, "scangate.yml", ["policy-changed"])
+    assert result.json["notices"][0]["where"] == "ci/ours.yml"  # type: ignore[index]
+    head = world.check(clone, "--policy-from", "head", **world.pull_request(), **replay.environ)
+    assert (head.code, notices(head)) == (0, ["policy-changed"])
+    # Shown also where no lockfile differs, from below the root, and from the index.
+    clone.git("checkout", "-q", "--detach", "HEAD^1")
+    clone.write({"ci/ours.yml": ALLOW})
+    clone.git("add", "-A")
+    for folder, *options in (["."], [".", "--staged"], ["site"]):
+        same = world.check(Repository(clone.folder / folder), "--base", "HEAD", *options)
+        assert (same.code, new(same), notices(same)) == (0, [], ["policy-changed"])
+
+
+def test_a_pull_request_cannot_exclude_what_it_brings_in(world: World) -> None:
+    exclude = "version: 1\nexclude: [package-lock.json]\n"
+    clone = proposal(world, {}, {"scangate.yml": exclude})
+    assert new(world.check(clone, **world.pull_request())) == OWN
+    assert new(world.check(clone, "--policy-from", "head", **world.pull_request())) == []
+
+
+def test_a_policy_named_on_the_command_line_is_the_base_s_too(world: World, replay: Replay) -> None:
+    clone = proposal(world, {"ci/gate.yml": "version: 1\n"}, {"ci/gate.yml": ALLOW})
+    result = world.check(clone, "--policy", "ci/gate.yml", **world.pull_request(), **replay.environ)
+    assert (result.code, result.json["policy"], notices(result)) == (1, "ci/gate.yml", ["policy-changed"])
+    outside = world.folder / "mine.yml"
+    outside.write_text(ALLOW)
+    result = world.check(clone, "--policy", str(outside), **world.pull_request(), **replay.environ)
+    assert (result.code, notices(result)) == (0, [])
+
+
+def test_on_a_branch_the_policy_is_the_one_that_is_there_and_a_change_is_shown(world: World, replay: Replay) -> None:
+    clone = world.checkout(world.project.f2)
+    clone.write({"scangate.yml": ALLOW})
+    result = world.check(clone, **replay.environ)
+    assert (result.code, result.json["policy"], notices(result)) == (0, "scangate.yml", ["policy-changed"])
+    unchanged = world.check(clone, "--base", "HEAD", **replay.environ)
+    assert (unchanged.code, new(unchanged), notices(unchanged)) == (0, [], ["policy-changed"])
+
+
+def test_in_a_hook_the_policy_is_the_staged_or_the_pushed_one(world: World) -> None:
+    clone = world.checkout(world.project.m1)
+    clone.write({"scangate.yml": "version: 1\nexclude: [site]\n", "site/package-lock.json": lock(SITE)})
+    clone.write({"package-lock.json": lock(CLEAN, ALSO)})
+    clone.git("add", "-A")
+    clone.write({"scangate.yml": "no policy"})
+    assert new(world.check(clone, "--staged")) == [ALSO]
+    clone.git("commit", "-q", "-m", "Change")
+    assert new(world.check(clone, "--pushed", "--base", "HEAD~1")) == [ALSO]
+    named = world.check(clone, "--pushed", "--base", "HEAD~1", "--policy", "other.yml")
+    assert (named.code, named.out) == (2, "")
+    assert "other.yml" in named.err
+
+
+def test_two_policies_in_the_base_are_an_error(world: World) -> None:
+    both: dict[str, str | bytes] = {"scangate.yml": "version: 1\n", ".github/scangate.yml": "version: 1\n"}
+    clone = proposal(world, both, {"README": "x"})
+    result = world.check(clone, **world.pull_request())
+    assert (result.code, result.out) == (2, "")
+    assert "two policies" in result.err
+
+
+def test_a_policy_that_is_a_link_out_of_the_repository_is_an_error(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    (clone.folder / "scangate.yml").symlink_to("/etc/hostname")
+    clone.git("add", "-A")
+    result = world.check(clone, "--staged")
+    assert (result.code, result.out) == (2, "")
+    assert "scangate.yml" in result.err
+
+
+def test_without_a_base_there_is_no_policy_of_it(world: World) -> None:
+    here = Repository.new(world.folder / "alone")
+    here.commit({"package-lock.json": lock(CLEAN)})
+    result = world.check(here, "--policy-from", "base")
+    assert (result.code, result.out) == (3, "")
+    assert "--base REF" in result.err
+
+
+# ---------------------------------------------------------------------------------------------- the hook's profile
+
+
+def test_an_outage_warns_in_a_hook_and_fails_in_ci(world: World) -> None:
+    clone = world.checkout(world.project.m1)
+    clone.write({"package-lock.json": lock(CLEAN, ALSO)})
+    clone.git("add", "-A")
+    outage = {"SCANGATE_API_URL": "http://127.0.0.1:9", "SCANGATE_API_KEY": "k"}
+    hook = world.check(clone, "--staged", "--timeout", "2", **outage)
+    assert (hook.code, hook.json["status"], new(hook)) == (0, "warned", [ALSO])
+    (outcome,) = hook.json["packages"][0]["outcomes"]  # type: ignore[index]
+    assert (outcome["action"], outcome["decided_by"]["decider"]) == ("warn", "profile")
+    assert world.check(clone, "--staged", "--timeout", "2", CI="true", **outage).code == 3
+    assert world.check(clone, "--timeout", "2", "--base", "HEAD", **outage).code == 3
+    assert world.check(clone, "--staged").code == 3  # no key: that is no outage
