@@ -94,6 +94,18 @@ def read(path: str, format_: str, files: Files, registries: Registries) -> Lockf
         raise LockfileError(path, exc.message, "Make the lockfile anew with the package manager.") from exc
 
 
+def adds_nothing(format_: str, current: bytes, base: bytes) -> bool:
+    """Whether one state of a lockfile surely has nothing that another one has not, told without reading either wholly.
+
+    False where that is open. Nothing else may decide about the lockfile: no .npmrc, no registries in the policy.
+    """
+    if format_ != "npm-package-lock":
+        return False
+    from scangate.lockfiles import npm_same
+
+    return npm_same.adds_nothing(current, base)
+
+
 def read_all(found: Sequence[Found], registries: Registries, *, named: Collection[str] = ()) -> tuple[Lockfile, ...]:
     """Read every lockfile that says something of its own, in the given order.
 

@@ -29,6 +29,6 @@ def _facts(lockfile: Lockfile, known: set[str], registries: Registries) -> Itera
     for host, one in first.items():
         detail = (
             f"{count[host]} packages come from {host or 'a registry that cannot be told'}, which only the project's own"
-            f" configuration names; the first is {one.name} ({one.lockfile}:{one.line})."
+            f" configuration names; the first is {one.name}."
         )
         yield LockFact(check=CHECK, detail=detail, line=one.line)

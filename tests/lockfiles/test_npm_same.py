@@ -1,0 +1,199 @@
+"""The short answer "nothing is new" is given only where reading both states wholly gives it, too."""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scangate import lockfiles
+from scangate.changes.select import select_new
+from scangate.lockfiles.examine import examine
+from scangate.lockfiles.npm_same import adds_nothing
+from scangate.models import Lockfile, Selection
+from scangate.registries import NO_REGISTRIES
+from tests.lockfiles.npm_support import ASSETS, DIGEST, PUBLIC, Memory, entry
+
+Document = dict[str, object]
+Entries = dict[str, dict[str, object]]
+
+OTHER = "sha512-" + "B" * 86 + "=="
+
+
+def document(entries: Entries, **members: object) -> Document:
+    return {"name": "p", "lockfileVersion": 3, "packages": {"": {"name": "p"}, **entries}, **members}
+
+
+def text(content: Document) -> bytes:
+    return json.dumps(content, indent=2).encode()
+
+
+def whole(content: bytes) -> tuple[Lockfile, ...]:
+    files = Memory({"package-lock.json": content})
+    return examine([lockfiles.read("package-lock.json", "npm-package-lock", files, NO_REGISTRIES)], NO_REGISTRIES)
+
+
+def says_nothing(selection: Selection) -> bool:
+    return not selection.changes and not any(one.dependencies or one.facts for one in selection.lockfiles)
+
+
+def real(name: str) -> Document:
+    found: Document = json.loads((ASSETS / name / "package-lock.json").read_bytes())
+    return found
+
+
+PLAIN: Entries = {
+    "node_modules/a": entry("a", "1.0.0", dependencies={"b": "^1.0.0"}),
+    "node_modules/b": entry("b", "1.0.0", dev=True),
+    "node_modules/a/node_modules/b": entry("b", "2.0.0"),
+}
+
+
+def removed(*places: str) -> Callable[[Entries], None]:
+    return lambda entries: [entries.pop(place) for place in places] and None
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_packages_taken_out_of_a_real_lockfile_add_nothing(count: int) -> None:
+    base, current = real("v3-real"), real("v3-real")
+    entries: Entries = current["packages"]  # type: ignore[assignment]
+    for place in [place for place in entries if place][-count:] if count else ():
+        del entries[place]
+    entries[""]["dependencies"] = {}
+    assert adds_nothing(text(current), text(base))
+    assert adds_nothing(json.dumps(current).encode(), text(base))
+    assert says_nothing(select_new(whole(text(current)), whole(text(base))))
+
+
+def test_another_order_is_nothing_new() -> None:
+    current = document(dict(reversed(PLAIN.items())))
+    assert adds_nothing(text(current), text(document(PLAIN)))
+
+
+@pytest.mark.parametrize(
+    ("place", "member", "value"),
+    [
+        ("node_modules/a", "version", "1.0.1"),
+        ("node_modules/a", "integrity", OTHER),
+        ("node_modules/a", "resolved", f"{PUBLIC}evil/-/evil-1.0.0.tgz"),
+        ("node_modules/b", "dev", False),
+        ("node_modules/b", "dev", 1),
+        ("node_modules/b", "name", "evil"),
+        ("node_modules/b", "inBundle", True),
+        ("node_modules/c", "version", "1.0.0"),
+        ("", "workspaces", ["b"]),
+    ],
+)
+def test_whatever_changes_in_an_entry_has_to_be_read(place: str, member: str, value: object) -> None:
+    current = deepcopy(document(PLAIN))
+    entries: Entries = current["packages"]  # type: ignore[assignment]
+    entries.setdefault(place, {})[member] = value
+    assert not adds_nothing(text(current), text(document(PLAIN)))
+
+
+def test_a_key_that_stands_twice_has_to_be_read() -> None:
+    content = text(document(PLAIN))
+    again = content.replace(b'"version": "1.0.0",', b'"version": "6.6.6", "version": "1.0.0",', 1)
+    assert json.loads(again) == json.loads(content)
+    assert not adds_nothing(again, content)
+    assert not adds_nothing(content, again)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"null", b"\xff", b"[" * 100_000, b'{"packages": []}', b'{"packages": {}}']
+)
+def test_what_is_no_such_lockfile_has_to_be_read(content: bytes) -> None:
+    assert not adds_nothing(content, content)
+
+
+@pytest.mark.parametrize("name", ["v1-real", "v2"])
+def test_lockfiles_with_the_old_half_have_to_be_read(name: str) -> None:
+    assert not adds_nothing(text(real(name)), text(real(name)))
+
+
+@pytest.mark.parametrize("member", ["lockfileVersion", "requires", "dependencies"])
+def test_another_member_of_the_document_has_to_be_read(member: str) -> None:
+    assert not adds_nothing(text(document(PLAIN, **{member: {}})), text(document(PLAIN)))
+
+
+@pytest.mark.parametrize(
+    ("entries", "gone"),
+    [
+        pytest.param(
+            {
+                "node_modules/a": entry("a", "1.0.0"),
+                "node_modules/a/node_modules/b": {"version": "1.0.0", "inBundle": True},
+            },
+            "node_modules/a",
+            id="what is bundled loses its bundler",
+        ),
+        pytest.param(
+            {
+                "node_modules/a": entry("a", "1.0.0"),
+                "node_modules/b/node_modules/a": entry("a", "1.0.0", dev=True),
+                "node_modules/c": entry("c", "1.0.0"),
+            },
+            "node_modules/a",
+            id="the one use that makes it prod",
+        ),
+        pytest.param(
+            {
+                "node_modules/a": entry("a", "1.0.0"),
+                "node_modules/b": entry("b", "1.0.0", integrity=None),
+                "node_modules/c": entry("c", "1.0.0", integrity=None),
+            },
+            "node_modules/a",
+            id="the last digest",
+        ),
+    ],
+)
+def test_what_is_gone_may_change_what_stays(entries: Entries, gone: str) -> None:
+    base = text(document(entries))
+    current = text(document({place: members for place, members in entries.items() if place != gone}))
+    assert not says_nothing(select_new(whole(current), whole(base)))
+    assert not adds_nothing(current, base)
+
+
+_VERSIONS = st.sampled_from(["1.0.0", "2.0.0"])
+_EXTRA = st.fixed_dictionaries(
+    {},
+    optional={
+        "dev": st.booleans(),
+        "optional": st.just(True),
+        "inBundle": st.just(True),
+        "integrity": st.sampled_from([DIGEST, OTHER, None]),
+        "resolved": st.sampled_from(
+            [None, f"{PUBLIC}a/-/a-1.0.0.tgz", "https://npm.acme.example/a/-/a-1.0.0.tgz", "https://x.example/a.tgz"]
+        ),
+        "name": st.sampled_from(["a", "b"]),
+        "dependencies": st.just({"a": "*"}),
+    },
+)
+_PLACES = st.sampled_from(["node_modules/a", "node_modules/b", "node_modules/@acme/c", "node_modules/b/node_modules/a"])
+
+
+@st.composite
+def _entries(draw: st.DrawFn) -> Entries:
+    found: Entries = {}
+    for place in draw(st.lists(_PLACES, unique=True, min_size=1)):
+        name = place.rpartition("node_modules/")[2]
+        plain = draw(st.booleans())
+        members = entry(name, draw(_VERSIONS)) | ({} if plain else draw(_EXTRA))
+        found[place] = {key: value for key, value in members.items() if value is not None}
+    if draw(st.booleans()):
+        found["node_modules/w"] = {"resolved": "w", "link": True}
+        found["w"] = {"name": "w", "version": "1.0.0"}
+    return found
+
+
+@given(_entries(), st.data())
+def test_the_short_answer_is_the_long_one(base: Entries, data: st.DataObject) -> None:
+    kept = data.draw(st.lists(st.sampled_from(sorted(base)), unique=True))
+    current = {place: base[place] for place in kept}
+    if data.draw(st.booleans()):
+        current |= data.draw(_entries())
+    now, before = text(document(current)), text(document(base))
+    if adds_nothing(now, before):
+        assert says_nothing(select_new(whole(now), whole(before)))
