@@ -39,7 +39,7 @@ def main(root: Path = ROOT) -> int:
 
 def commands(root: Path) -> Iterator[list[str]]:
     for pattern, (schema, *options) in SCHEMAS.items():
-        yield ["check-jsonschema", "-q", f"--builtin-schema={schema}", *options, *found(root, pattern)]
+        yield ["check-jsonschema", f"--builtin-schema={schema}", *options, *found(root, pattern)]
     workflows = [name for pattern in FOR_ZIZMOR for name in found(root, pattern)]
     yield ["zizmor", "--offline", "--no-progress", "--quiet", *workflows]
     scripts = [name for pattern in SCRIPTS for name in found(root, pattern)]
