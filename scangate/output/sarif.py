@@ -22,7 +22,6 @@ from scangate.output.sarif_text import (
     code,
     message,
     physical,
-    place_of,
     policy_location,
     prose,
     value,
@@ -153,7 +152,7 @@ def _outcome(item: facts.ItemVerdict, decided: DecidedShortfall, tree: Tree) -> 
             "taskId": shortfall.task_id,
         },
     }
-    place = place_of(next(iter(facts.places(item)), ""))
+    place = next(iter(facts.locations(item)), None)
     if place is not None and (found := physical(*place, tree)) is not None:
         notification["locations"] = [{"physicalLocation": found}]
     return notification

@@ -1,10 +1,9 @@
 """Texts and places as SARIF has them: messages that nothing in them can mark up, URIs relative to the repository."""
 
-import re
 from typing import Any
 from urllib.parse import quote
 
-from scangate.output import escape
+from scangate.output import escape, facts
 from scangate.output.base import Tree
 
 Json = dict[str, Any]
@@ -17,8 +16,6 @@ MAX_PATH = 4096
 """Longer paths no file system has."""
 
 FOUND_POLICIES = frozenset({"scangate.yml", ".github/scangate.yml"})
-
-_PLACE = re.compile(r"(?P<path>.+):(?P<line>[1-9][0-9]{0,8})", re.DOTALL)
 
 
 def prose(text: str, limit: int = MAX_TEXT) -> str:
@@ -45,12 +42,6 @@ def message(text: str) -> Json:
     return {"text": text}
 
 
-def place_of(where: str) -> tuple[str, int] | None:
-    """Path and line of "scangate.yml:12"; None for what is no place in a file ("default")."""
-    found = _PLACE.fullmatch(where)
-    return None if found is None else (found["path"], int(found["line"]))
-
-
 def physical(path: str, line: int, tree: Tree) -> Json | None:
     """The physicalLocation of a line, relative to the repository; None where the file lies outside of it."""
     inside = tree.inside(escape.shorten(path, MAX_PATH)) if path else None
@@ -64,11 +55,11 @@ def physical(path: str, line: int, tree: Tree) -> Json | None:
 
 def policy_location(where: str, tree: Tree) -> Json | None:
     """The location of "scangate.yml:12"; None for what is built in, and for a policy outside of the repository."""
-    place = place_of(where)
+    place = facts.place_in_policy(where)
     if place is None:
         return None
     path, line = place
-    # A policy that was found, not named, is shown as it is called at the repository's root.
+    # The policy that is found, not named, is shown as it is called at the repository's root; no other is shown so.
     base = Tree(root=tree.root, cwd=tree.root) if path in FOUND_POLICIES else tree
     found = physical(path, line, base)
     return None if found is None else {"physicalLocation": found}
