@@ -1,7 +1,7 @@
 """What holds for every policy and every observation."""
 
-import dataclasses
 import ipaddress
+import json
 import re
 from datetime import date
 from typing import Any
@@ -14,34 +14,44 @@ from hypothesis import strategies as st
 
 from scangate.errors import PolicyError, PolicyProblem
 from scangate.models import (
-    BUILT_IN,
+    Action,
     Analysed,
     CommandRun,
+    DecidedBy,
+    Decider,
+    Dependency,
+    Ecosystem,
     Engine,
     FileTouched,
     HostContacted,
+    Kind,
     Network,
     Observation,
+    OutcomeAction,
     OutcomeCode,
     Phase,
+    Relation,
+    Scope,
+    Severity,
     Shortfall,
     SocketOpened,
     Status,
     Subject,
+    SubjectVerdict,
 )
 from scangate.policy import loader
-from scangate.policy.exit_codes import exit_code
 from scangate.policy.matcher import Matcher
-from scangate.policy.model import Policy, Watch
-from tests.policy.kit import package, policy, verdict
+from scangate.policy.model import Lint, Policy, Watch
+from tests.policy.kit import TODAY, package, policy, verdict
 
 # ------------------------------------------------------------------------------------------------ loader
 
 _VOCABULARY = """
     version extends mode engines max-report-age registries exclude actions outcomes sets rules allow id title severity
     action observe match unless at-least all-of phases packages ecosystems suffix host path cmdline together count
-    distinct per package reason expires default none enforce observe high deny pending 1 2 true 2027-06-30 @registries
-    pkg:npm/a@1 pkg:npm/a@* bait-secret [a] (?=x) (a+)+$ {name} ~ null yes 0.1 install npm command file
+    distinct per package reason owner expires overrides when scope dev cap except evidence lockfile lints hook changed
+    added engines new-behaviour base.yml allow-unused default none enforce observe high deny pending 1 2 true 2027-06-30
+    @registries pkg:npm/a@1 pkg:npm/a@* bait-secret [a] (?=x) (a+)+$ {name} ~ null yes 0.1 install npm command file
 """
 _words = st.sampled_from(_VOCABULARY.split())
 _trees = st.recursive(
@@ -253,28 +263,67 @@ def test_more_observations_never_hide_a_finding(
 
 # ------------------------------------------------------------------------------------- loosening is visible
 
-_WEIGHT = (Status.PASSED, Status.WARNED, Status.INCOMPLETE, Status.BLOCKED)
+_STATUSES = (Status.PASSED, Status.WARNED, Status.INCOMPLETE, Status.BLOCKED)
+_ACTIONS = (Action.NOTE, Action.WARN, Action.DENY)
+_OUTCOME_ACTIONS = (OutcomeAction.NOTE, OutcomeAction.WARN, OutcomeAction.FAIL)
 _RULES = """
+extends: none
+hook: {outcomes: {unreachable: warn}}
 rules:
 - {id: talks, title: T, severity: high, observe: host}
 - {id: runs, title: R, severity: medium, observe: command}
 - {id: looks, title: L, severity: low, observe: file}
+- {id: both, title: B, severity: critical, all-of: [talks, runs]}
 """
+_ids = st.sampled_from(["talks", "runs", "looks", "both"])
+_words_of_actions = st.sampled_from([str(action) for action in Action])
+_words_of_outcomes = st.sampled_from([str(action) for action in OutcomeAction])
 
+_evidence = st.fixed_dictionaries(
+    {
+        "host": st.fixed_dictionaries({"suffix": _some_hosts}),
+        "command": st.lists(st.fixed_dictionaries({"plain": st.booleans()}), min_size=1, max_size=2),
+        "file": st.fixed_dictionaries({"path": _fixed}),
+    }
+)
 _exceptions = st.fixed_dictionaries(
     {
         "package": st.sampled_from(["pkg:npm/left-pad@1.3.0", "pkg:npm/left-pad@*", "pkg:npm/other@*"]),
-        "rules": st.lists(st.sampled_from(["talks", "runs", "looks"]), min_size=1, max_size=2, unique=True),
+        "rules": st.lists(_ids, min_size=1, max_size=3, unique=True),
         "reason": st.just("r"),
         "owner": st.just("o"),
         "expires": st.dates(date(2026, 6, 1), date(2026, 6, 30)),
-    }
+    },
+    optional={"evidence": _evidence},
 )
-_overrides = st.dictionaries(
-    st.sampled_from(["net-on-install", "bait-secret"]), st.sampled_from(["deny", "warn", "note"]), max_size=2
+_caps = st.fixed_dictionaries(
+    {
+        "when": st.sampled_from(
+            [{"scope": "dev"}, {"ecosystem": ["npm", "pypi"]}, {"lockfile": "a", "relation": "direct"}]
+        ),
+        "cap": st.sampled_from(["warn", "note"]),
+    },
+    optional={"except": st.lists(_ids, min_size=1, max_size=2), "install-phase": st.booleans()},
 )
-_outcomes = st.dictionaries(
-    st.sampled_from([str(code) for code in OutcomeCode]), st.sampled_from(["fail", "warn", "note"]), max_size=4
+_codes = st.sampled_from([str(code) for code in OutcomeCode])
+_loosening = st.fixed_dictionaries(
+    {},
+    optional={
+        "allow": st.lists(_exceptions, min_size=1, max_size=3),
+        "overrides": st.lists(_caps, min_size=1, max_size=3),
+        "outcomes": st.dictionaries(_codes, _words_of_outcomes, min_size=1, max_size=4),
+        "actions": st.dictionaries(st.sampled_from([str(each) for each in Severity]), _words_of_actions, min_size=1),
+        "lints": st.dictionaries(st.sampled_from([str(lint) for lint in Lint]), _words_of_actions, min_size=1),
+        "hook": st.fixed_dictionaries(
+            {"outcomes": st.dictionaries(st.sampled_from(["pending", "unreachable"]), _words_of_outcomes, min_size=1)}
+        ),
+        "rules": st.lists(
+            st.fixed_dictionaries({"id": _ids, "action": _words_of_actions}),
+            min_size=1,
+            max_size=2,
+            unique_by=lambda each: each["id"],
+        ),
+    },
 )
 
 
@@ -283,32 +332,95 @@ def _subjects(draw: st.DrawFn) -> Subject:
     codes = draw(st.lists(st.sampled_from(OutcomeCode), max_size=2))
     shortfalls = tuple(Shortfall(code=code) for code in codes)
     result = Analysed(engine=Engine.DYNAMIC_ANALYSIS, observations=tuple(draw(_observations)), shortfalls=shortfalls)
-    return package(draw(st.sampled_from(["left-pad", "other", "third"])), results=[result])
+    name = draw(st.sampled_from(["left-pad", "other", "third"]))
+    entries = st.builds(
+        Dependency,
+        ecosystem=st.just(Ecosystem.NPM),
+        name=st.just(name),
+        version=st.just("1.3.0"),
+        kind=st.just(Kind.REGISTRY),
+        purl=st.just(f"pkg:npm/{name}@1.3.0"),
+        scope=st.sampled_from(Scope),
+        relation=st.sampled_from(Relation),
+        lockfile=st.sampled_from(["a/x", "b/x"]),
+    )
+    return package(name, results=[result], dependencies=tuple(draw(st.lists(entries, max_size=2))))
+
+
+def _text(tree: dict[str, Any]) -> str:
+    """As YAML, without the aliases that PyYAML makes of an object that stands there twice."""
+    return yaml.safe_dump(json.loads(json.dumps(tree, default=str)), sort_keys=False)
+
+
+def _is_ours(decided_by: DecidedBy) -> bool:
+    """An entry of the file that loosens, not of the one that it extends."""
+    return decided_by.where.startswith("scangate.yml:")
+
+
+@given(st.lists(_subjects(), min_size=1, max_size=3, unique_by=lambda subject: subject.key), _loosening, st.booleans())
+def test_a_policy_is_loosened_only_by_entries_that_the_verdict_shows(
+    subjects: list[Subject], loosening: dict[str, Any], hook: bool
+) -> None:
+    """Wherever the verdict is milder than that of the file that is extended, it names an entry as the reason."""
+    plain = policy("mode: observe\nextends: org.yml\n", org=_RULES)
+    text = _text({"mode": "observe", "extends": "org.yml", **loosening})
+    changed = policy(text, org=_RULES)
+    if hook:
+        plain, changed = plain.in_hook(), changed.in_hook()
+    before, after = verdict(plain, *subjects), verdict(changed, *subjects)
+    shown = False
+    for one, other in zip(before.subjects, after.subjects, strict=True):
+        shown_here = _loosened_visibly(one, other)
+        assert shown_here or _STATUSES.index(other.status) >= _STATUSES.index(one.status)
+        shown = shown or shown_here
+    assert shown or _STATUSES.index(after.status) >= _STATUSES.index(before.status)
+
+
+def _loosened_visibly(one: SubjectVerdict, other: SubjectVerdict) -> bool:
+    """Whether an entry shows in `other`; all that is milder than in `one` has one."""
+    # Nothing is lost: the same findings with the same evidence, the same shortfalls.
+    assert [(each.rule, each.evidence, each.severity) for each in one.findings] == [
+        (each.rule, each.evidence, each.severity) for each in other.findings
+    ]
+    assert [each.shortfall for each in one.shortfalls] == [each.shortfall for each in other.shortfalls]
+    shown = False
+    for was, found in zip(one.findings, other.findings, strict=True):
+        assert _is_ours(found.decided_by) or found.action == was.action
+        assert found.allowed is None or found.allowed.where.startswith("scangate.yml:")
+        shown = shown or found.allowed is not None or _ACTIONS.index(found.action) < _ACTIONS.index(was.action)
+    for gap, now in zip(one.shortfalls, other.shortfalls, strict=True):
+        assert _is_ours(now.decided_by) or now.action == gap.action
+        shown = shown or _OUTCOME_ACTIONS.index(now.action) < _OUTCOME_ACTIONS.index(gap.action)
+    return shown
 
 
 @given(
-    st.lists(_subjects(), min_size=1, max_size=3, unique_by=lambda subject: subject.key),
-    st.lists(_exceptions, max_size=3),
-    _outcomes,
+    st.lists(_subjects(), min_size=1, max_size=2, unique_by=lambda subject: subject.key), st.lists(_caps, min_size=1)
 )
-def test_a_policy_is_loosened_only_by_entries_that_the_verdict_shows(
-    subjects: list[Subject], allow: list[dict[str, Any]], outcomes: dict[str, str]
+def test_no_cap_lowers_an_install_phase_finding_unless_it_says_so(
+    subjects: list[Subject], caps: list[dict[str, Any]]
 ) -> None:
-    """Where the verdict is milder than without `allow` and `outcomes`, it names an entry of theirs as the reason."""
-    plain = policy(_RULES)
-    extra = {key: value for key, value in (("allow", allow), ("outcomes", outcomes)) if value}
-    changed = policy(_RULES + (yaml.safe_dump(extra) if extra else ""))
-    before, after = verdict(plain, *subjects), verdict(changed, *subjects)
-    for one, other in zip(before.subjects, after.subjects, strict=True):
-        # Nothing is lost: the same findings with the same evidence, the same shortfalls.
-        assert one.findings == tuple(dataclasses.replace(finding, allowed=None) for finding in other.findings)
-        assert {each.shortfall for each in one.shortfalls} == {each.shortfall for each in other.shortfalls}
-        shown = [finding.allowed.where for finding in other.findings if finding.allowed is not None]
-        shown += [str(each.decided_by) for each in other.shortfalls if each.decided_by != BUILT_IN]
-        milder = _WEIGHT.index(other.status) < _WEIGHT.index(one.status)
-        assert not milder or any(place.startswith("scangate.yml:") for place in shown)
-    if before.status is Status.BLOCKED and not any(each.allowed for item in after.subjects for each in item.findings):
-        assert exit_code(after) == exit_code(before)
+    silent = [{key: value for key, value in cap.items() if key != "install-phase"} for cap in caps]
+    capped = policy(_text({"extends": "org.yml", "mode": "observe", "overrides": silent}), org=_RULES)
+    for judged in verdict(capped, *subjects).subjects:
+        for finding in judged.findings:
+            seen_at_install = any(getattr(each, "phase", None) is Phase.INSTALL for each in finding.evidence)
+            assert not (seen_at_install and finding.decided_by.decider is Decider.OVERRIDE)
+
+
+@given(st.lists(_exceptions, min_size=1, max_size=4), st.sampled_from(["deny", "warn", "note"]))
+def test_each_entry_that_has_ended_is_named_with_what_it_does(entries: list[dict[str, Any]], action: str) -> None:
+    text = _text({"extends": "org.yml", "lints": {"allow-expired": action}, "allow": entries})
+    decided = verdict(policy(text, org=_RULES), package(observations=[]))
+    ended = [notice for notice in decided.notices if notice.code == "allow-expired"]
+    assert len(ended) == sum(entry["expires"] <= TODAY for entry in entries)
+    assert all(notice.action == action and _is_ours(notice.decided_by) for notice in ended)
+    assert not ended or action != "deny" or decided.status is Status.BLOCKED
+
+
+_overrides = st.dictionaries(
+    st.sampled_from(["net-on-install", "bait-secret"]), st.sampled_from(["deny", "warn", "note"]), max_size=2
+)
 
 
 @given(_overrides)
