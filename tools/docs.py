@@ -11,6 +11,7 @@ from pathlib import Path
 from scangate.cli.analysis import CACHE_VARIABLE
 from scangate.cli.formats import FORMATS
 from scangate.cli.main import COMMANDS, EXIT_CODES, command_parser
+from scangate.forge import settings as forge
 from scangate.models import Action, OutcomeAction
 from scangate.output.advice import MEANING
 from scangate.policy import json_schema, loader
@@ -82,6 +83,9 @@ ENVIRONMENT = {
     settings.KEY_VARIABLE: "Its API key. Never an argument, never in scangate.yml.",
     settings.KEY_FILE_VARIABLE: "A file that holds the key, instead.",
     CACHE_VARIABLE: "The directory of the cache of reports, outside the project (default: the user's cache directory).",
+    ", ".join((forge.TOKEN_VARIABLE, forge.API_VARIABLE, forge.REPOSITORY_VARIABLE, forge.EVENT_VARIABLE)): (
+        "What `comment` posts with, where, and on which pull request. GitHub Actions sets all but the token."
+    ),
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "Proxies, as requests reads them. Loopback is never asked through a proxy.",
     "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE": "Certificates to trust instead of the built-in ones.",
     "NO_COLOR, FORCE_COLOR": "No colour; colour although the output is no terminal.",
