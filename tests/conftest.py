@@ -1,7 +1,9 @@
 """What holds for every test: no real home, no real credentials, no environment of the machine, tools declared."""
 
+import functools
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +63,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"CI must have {', '.join(missing)}", pytrace=False)
         if missing:
             pytest.skip(f"needs {', '.join(missing)}")
+    if item.get_closest_marker("index") and not index_is_there():
+        if IN_CI:
+            pytest.fail("CI must reach the package index", pytrace=False)
+        pytest.skip("needs the package index")
+
+
+INDEX = {
+    name: os.environ[name] for name in ("PIP_CERT", "PIP_INDEX_URL", "HTTPS_PROXY", "NO_PROXY") if name in os.environ
+}
+"""How this machine reaches the package index; the tests' own environment has none of it."""
+
+
+@functools.cache
+def index_is_there() -> bool:
+    """Whether pip gets an answer from it."""
+    command = [sys.executable, "-I", "-m", "pip", "index", "versions", "--retries=0", "--timeout=10", "h11"]
+    return subprocess.run(command, env={**os.environ, **INDEX}, capture_output=True, check=False).returncode == 0
 
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}

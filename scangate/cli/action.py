@@ -26,8 +26,8 @@ NO_VERDICT = "error"
 
 COUNTS = ("blocked", "warned", "analysed", "not_analysed")
 
-PROPOSALS = frozenset({"pull_request", "pull_request_target", "merge_group", "workflow_run"})
-"""Events in which the checkout may be somebody's proposal."""
+AFTERWARDS = "workflow_run"
+"""The event of a run on behalf of another one: its checkout may be somebody's proposal, and nothing says so."""
 
 REPORTS = {"json": "report.json", "sarif": "scangate.sarif", "markdown": "report.md", "github": "annotations.txt"}
 """The formats that are written, and their files."""
@@ -95,7 +95,7 @@ def arguments(inputs: Inputs, reports: Mapping[str, Path], event: str = "") -> l
         value = inputs.text(name)
         argv += [f"--{name}={value}"] if value else []
     # Who proposes a change must not bring the policy along, whoever names the base.
-    argv += ["--policy-from=base"] if inputs.text("base") and event in PROPOSALS else []
+    argv += ["--policy-from=base"] if inputs.text("base") and event == AFTERWARDS else []
     argv += [f"--engine={engine}" for engine in inputs.words("engines")]
     argv += ["--local"] if inputs.flag("local", default=False) else []
     argv += [] if inputs.flag("cache", default=True) else ["--no-cache"]
