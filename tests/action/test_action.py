@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import synthetic
 from tests.action.conftest import Workshop
-from tests.action.events import Project, Started, example
+from tests.action.events import SHOP, Project, Started, example
 from tests.action.planted import plant
 from tests.action.runner import ActionResult
 from tests.changes.ci_fixtures.private import serve as serve_privately
 from tests.changes.ci_fixtures.repos import Repository
 from tests.cli.conftest import RECORDED, Replay
+from tests.cli.test_uploads import lock
 from tests.forge.fake import REPOSITORY, TOKEN, FakeGitHub
 from tests.output.hostile import TEXTS
 from tests.output.runner_commands import commands
@@ -89,6 +91,22 @@ def test_a_fork_without_secrets_is_told_what_to_do(project: Project, offline: Wo
     assert "no-credentials" in result.log
     assert "docs/ci/github-fork.yml" in result.summary
     assert any("comes from a fork" in each.data for each in result.annotations)
+
+
+@pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv", "npm")
+def test_a_fork_s_pull_request_is_analysed_on_the_runner_itself(
+    project: Project, offline: Workshop, tmp_path: Path
+) -> None:
+    tarball = synthetic.build("https-beacon", tmp_path)
+    lock(tmp_path, f"file:{tarball.name}", None, ("synthetic-https-beacon", "1.0.0"))
+    files = {f"{SHOP}{name}": (tmp_path / name).read_bytes() for name in (tarball.name, "package-lock.json")}
+    project.commit({"shop/package.json": "{}", **files})
+    project.remote.git("checkout", "-q", "main")
+    started = project.pull_request(project.harmful, source="stranger/shop")
+    result = offline.at(started.checkout, started.github).run(local="true")
+    assert result.step("Set up the sandbox").conclusion == "success", result.log
+    assert (result.conclusion, result.outputs["verdict"]) == ("failure", "blocked"), result.log
+    assert "cdn-updates.example" in result.summary
 
 
 @pytest.mark.parametrize("event", [Project.pull_request, Project.workflow_run], ids=["its own run", "workflow_run"])
