@@ -27,6 +27,7 @@ _SOCKET_ADDRESS = re.compile(
 
 _DESCRIPTORS_OF_INIT = re.compile(r'\d+</proc>, "self/fd", O_RDONLY')
 """bwrap looks which of its descriptors are to be closed."""
+_THROUGH_A_DESCRIPTOR = re.compile(r"/(?:proc/(?:self|thread-self|\d+)(?:/task/\d+)?|dev)/fd/(\d+)")
 _MEMORY = re.compile(r'/mem[">]')
 _FOR_WRITING = re.compile(r"\bO_(?:RDWR|WRONLY)\b")
 
@@ -116,6 +117,10 @@ class Tree:
     _waiting: dict[int, list[Event]] = field(default_factory=dict)
     _patterns: tuple[re.Pattern[str], ...] = field(init=False)
     _count: int = 0
+    _memory_files: dict[int, str] = field(default_factory=dict)
+    """The last file in memory (memfd_create) of each descriptor's number: "/memfd:NAME"."""
+    _links: dict[str, str] = field(default_factory=dict)
+    """Symbolic links that the package has made to descriptors."""
     _tampered: bool = False
     """The package has opened a process's memory: from then on any process may do the package's work."""
 
@@ -181,6 +186,7 @@ class Tree:
             return  # before it waits; on a busy machine that is after the planned program's start
         elif process.ours or self._tampered:
             _note(call, process.directory, self.package)
+            self._remember(call, process)
             self._tampered = self._tampered or _opens_memory(call)
         elif name in _TALKS:
             _talked(call, process.directory, self.others)
@@ -231,7 +237,29 @@ class Tree:
         operand = next(trace.operands(call.arguments))  # arrays() has seen it
         if (path := _absolute(operand, process.directory)) is not None:
             self.package.touch(path, READ)
+            if not call.failed and (file := self._in_memory(path)) is not None:
+                self.package.touch(file, READ)
         self.package.check_bounds()
+
+    def _remember(self, call: Call, process: _Process) -> None:
+        """What a later execve's path may lead to."""
+        if call.failed:
+            return
+        if call.name == "memfd_create":
+            number = call.result.partition("<")[0]
+            if (path := trace.descriptor_path(call.result)) is not None:
+                self._memory_files[int(number)] = path
+        elif call.name in _SYMLINKS:
+            target, link = (*trace.operands(call.arguments), None, None)[:2]
+            if target is not None and link is not None and _THROUGH_A_DESCRIPTOR.fullmatch(target.path):
+                self._links[_absolute(link, process.directory) or ""] = target.path
+
+    def _in_memory(self, path: str) -> str | None:
+        """The file in memory that a path through a descriptor leads to; the descriptor may be a copy of another."""
+        through = _THROUGH_A_DESCRIPTOR.fullmatch(self._links.get(path, path))
+        if through is None or not self._memory_files:
+            return None
+        return self._memory_files.get(int(through[1]), next(iter(self._memory_files.values())))
 
     def _moved(self, call: Call, process: _Process) -> None:
         if call.failed:
