@@ -8,32 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scangate.models import Ecosystem
-from scangate.registries import DEFAULT_URL
+from tests.changes.ci_fixtures.packages import ALSO, CLEAN, MALICIOUS, lock
 from tests.changes.ci_fixtures.repos import NOTHING, Repository, event
 from tests.cli.conftest import Replay, Result, Scangate
 
-CLEAN, ALSO, MALICIOUS = (
-    "pkg:npm/follow-replica@1.15.11",
-    "pkg:npm/axios-replica@1.14.1",
-    "pkg:npm/plain-crypto-replica@4.2.1",
-)
 SITE = "pkg:npm/is-odd@3.0.1"
-
-
-def lock(*purls: str, **more: object) -> str:
-    """A package-lock.json with these packages."""
-    packages: dict[str, object] = {"": {"name": "example", "version": "1.0.0"}}
-    for purl in sorted(purls):
-        name, _, version = purl.removeprefix("pkg:npm/").rpartition("@")
-        packages[f"node_modules/{name}"] = {
-            "version": version,
-            "resolved": f"{DEFAULT_URL[Ecosystem.NPM]}{name}/-/{name}-{version}.tgz",
-            "integrity": "sha512-" + "A" * 86 + "==",
-            **more,
-        }
-    document = {"name": "example", "version": "1.0.0", "lockfileVersion": 3, "packages": packages}
-    return json.dumps(document, indent=2) + "\n"
 
 
 class Project:
