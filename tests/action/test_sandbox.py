@@ -98,9 +98,10 @@ def test_apparmor_is_told_to_allow_the_two_programs_as_doctor_advises(
     switch.write_text("1\n")
     tools = {name: str(ubuntu.bin / name) for name in ("bwrap", "unshare")}
     monkeypatch.setattr(doctor, "tools", lambda: tools)
+    advice = doctor.cause("refused", proc=tmp_path / "proc", root=tmp_path, as_root=False).mend
     by_script = ubuntu.etc.read_text()
     environ = {**os.environ, "PATH": str(ubuntu.bin), "ETC": str(ubuntu.etc), "LOG": str(ubuntu.log), "PROFILES": ""}
-    subprocess.run(["/bin/bash", "-c", doctor.advice(proc=tmp_path / "proc")], env=environ, check=True)
+    subprocess.run(["/bin/bash", "-c", advice], env=environ, check=True)
     assert by_script.split() == ubuntu.etc.read_text().split()
     assert f"{ubuntu.bin}/bwrap flags=(unconfined)" in by_script
 
