@@ -334,7 +334,7 @@ libc = ctypes.CDLL(None)
 def address(host, port):
     return struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, socket.inet_aton(host))
 shared = mmap.mmap(-1, 4096)
-harmless = address("127.0.0.1", 9)
+shared[:16] = harmless = address("127.0.0.1", 9)
 child = os.fork()
 while child == 0:
     number = shared[64] * 256 + shared[65]
@@ -345,7 +345,7 @@ real = set()
 for number in range(400):
     shared[64], shared[65] = divmod(number, 256)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        if libc.connect(made.fileno(), ctypes.c_void_p(place), 16) == 0:  # half of each is no address
+        if libc.connect(made.fileno(), ctypes.c_void_p(place), 16) == 0:
             real.add(made.getpeername())
             os.write(made.fileno(), b"x")
 os.kill(child, signal.SIGKILL)
