@@ -4,7 +4,7 @@ It joins the stages and holds no logic of their own: no argv, no HTTP, no files,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from scangate import purls
@@ -58,6 +58,11 @@ class Run:
     whole: bool = False
     """Every lockfile of the project is read: where there is no base, an exception for no package in them is unused."""
 
+    read: dict[tuple[AnalysisRequest, Report], Analysed | Shortfall] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """What reports show that were read already: whether one is kept, and what it means, are asked one by one."""
+
     def keeps(self, request: AnalysisRequest, report: Report) -> bool:
         """Whether the report may answer another run, too: it is read as one about the package, and shows all of it.
 
@@ -85,7 +90,7 @@ def conclude(
     run: Run, selection: Selection, answers: Mapping[AnalysisRequest, Answer], uploads: Uploads = NO_UPLOADS
 ) -> Verdict:
     """The verdict on what is new, by the answers that there are."""
-    subjects = [replace(each, earlier=_earlier(run, each)) for each in subjects_in(selection)]
+    subjects = [replace(each, earlier=earlier(run, each)) for each in subjects_in(selection)]
     whole = run.whole and selection.compared is not None and selection.compared.commit is None
     verdict = judge(run, subjects, (*selection.lockfiles, *selection.deleted), answers, uploads, whole=whole)
     new = {subject.key for subject in subjects}
@@ -98,7 +103,7 @@ def conclude(
     )
 
 
-def _earlier(run: Run, subject: Subject) -> tuple[Analysed, ...]:
+def earlier(run: Run, subject: Subject) -> tuple[Analysed, ...]:
     """What the versions that it replaces showed: one result an engine and version, where a report is at hand."""
     versions = {
         before.purl: before
@@ -223,21 +228,29 @@ def observe(
     `as_named`: nobody asked for a package, the request's purl is only what the report calls itself.
     """
     match answer:
-        case Report(payload=payload, task_id=task_id):
-            read = reader.read(
-                payload,
-                purl=None if as_named else request.purl,
-                engine=request.engine,
-                now=run.now,
-                max_age_days=run.policy.max_report_age,
-                task_id=task_id,
-            )
-            return read if isinstance(read, Analysed) else _told(read, request.engine)
+        case Report():
+            if as_named:
+                return _read(run, request, answer, purl=None)
+            if (request, answer) not in run.read:
+                run.read[request, answer] = _read(run, request, answer, purl=request.purl)
+            return run.read[request, answer]
         case Shortfall():
             return _told(answer if answer.engine else replace(answer, engine=request.engine), request.engine)
         case None:
             detail = "The run ended before there was an answer."
             return Shortfall(code=OutcomeCode.PENDING, detail=detail, engine=request.engine)
+
+
+def _read(run: Run, request: AnalysisRequest, report: Report, *, purl: str | None) -> Analysed | Shortfall:
+    read = reader.read(
+        report.payload,
+        purl=purl,
+        engine=request.engine,
+        now=run.now,
+        max_age_days=run.policy.max_report_age,
+        task_id=report.task_id,
+    )
+    return read if isinstance(read, Analysed) else _told(read, request.engine)
 
 
 def _told(shortfall: Shortfall, engine: Engine) -> Analysed | Shortfall:
@@ -282,8 +295,13 @@ _KIND_OUTCOMES: Mapping[Kind, OutcomeCode] = {
 }
 
 
+def kind_outcome(dependency: Dependency) -> OutcomeCode:
+    """What it is called that a package of this kind, which has no purl, is not analysed."""
+    return _KIND_OUTCOMES[dependency.kind]
+
+
 def _not_submittable(dependency: Dependency) -> Shortfall:
-    return Shortfall(code=_KIND_OUTCOMES[dependency.kind], detail=dependency.source or "")
+    return Shortfall(code=kind_outcome(dependency), detail=dependency.source or "")
 
 
 def _key(dependency: Dependency) -> str:
