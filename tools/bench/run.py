@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("startup", "lockfiles", "policy", "sandbox", "local")
+BENCHMARKS = ("startup", "lockfiles", "base", "policy", "sandbox", "local")
 
 
 def main() -> int:
