@@ -81,8 +81,8 @@ def _exports(server: "subprocess.Popen[str]") -> dict[str, str]:
 
 
 def _check(name: str, expected: int, what: str, environ: dict[str, str], *options: str) -> bool:
-    print(f"\n{'=' * 80}\ndemo: examples/{name}: {what}\n$ {' '.join(['scangate', 'check', *options])}", flush=True)
-    done = subprocess.run([*SCANGATE, "check", "--quiet", *options], cwd=EXAMPLES / name, env=environ, check=False)
+    print(f"\n{'=' * 80}\ndemo: examples/{name}: {what}\n$ {' '.join(['scangate', 'check', '--all', *options])}", flush=True)
+    done = subprocess.run([*SCANGATE, "check", "--all", "--quiet", *options], cwd=EXAMPLES / name, env=environ, check=False)
     verb = "as expected" if done.returncode == expected else f"expected {expected}"
     print(f"demo: exit code {done.returncode} ({verb})", flush=True)
     return done.returncode == expected

@@ -1,7 +1,11 @@
 """What is new against a base, from the command line, on real repositories as the places that run scangate make them."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +15,7 @@ import pytest
 from tests.changes.ci_fixtures.packages import ALSO, CLEAN, MALICIOUS, lock
 from tests.changes.ci_fixtures.repos import NOTHING, Repository, event
 from tests.cli.conftest import Replay, Result, Scangate
+from tests.conftest import ROOT
 
 SITE = "pkg:npm/is-odd@3.0.1"
 
@@ -698,3 +703,43 @@ def test_an_outage_warns_in_a_hook_and_fails_in_ci(world: World) -> None:
     assert world.check(clone, "--staged", "--timeout", "2", CI="true", **outage).code == 3
     assert world.check(clone, "--timeout", "2", "--base", "HEAD", **outage).code == 3
     assert world.check(clone, "--staged").code == 3  # no key: that is no outage
+
+
+# ------------------------------------------------------------------------------------- ended in the middle of it
+
+
+@pytest.mark.parametrize("options", [("--base", "HEAD"), ("--staged",)])
+def test_a_run_that_was_killed_leaves_nothing_behind_and_the_next_one_is_right(
+    world: World, serve: Callable[..., Replay], own_world: Path, options: tuple[str, ...]
+) -> None:
+    clone = world.checkout(world.project.m1)
+    clone.write({"package-lock.json": lock(CLEAN, ALSO, MALICIOUS)})
+    clone.git("add", "-A")
+    before = clone.git("status", "--porcelain=v2", "--branch")
+    replay = serve({"recordings": [{"purl": ALSO, "delay": 3600}]})
+    environ = {"HOME": str(own_world), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **replay.environ}
+    with subprocess.Popen(
+        [sys.executable, "-m", "scangate", "check", *options, "--quiet"],
+        cwd=clone.folder,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        while len(_tasks(world, replay)) < 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+        process.communicate()
+    clone.git("fsck", "--strict")
+    assert clone.git("status", "--porcelain=v2", "--branch") == before
+    assert not list((clone.folder / ".git").rglob("*.lock"))
+    result = world.check(clone, *options, "--timeout", "5", **replay.environ)
+    assert (result.code, new(result), compared(result)) == (1, OWN, world.project.m1)
+    blocked = [one["purl"] for one in result.json["packages"] if one["status"] == "blocked"]  # type: ignore[attr-defined]
+    assert blocked == [MALICIOUS]
+    assert sorted(_tasks(world, replay)) == OWN  # taken up, not submitted again
+
+
+def _tasks(world: World, replay: Replay) -> list[str]:
+    listed = world.scangate("tasks", "--format", "json", **replay.environ).json["tasks"]
+    return [task["purl"] for task in listed]  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -99,3 +100,10 @@ _PARTS = [
 @given(st.lists(st.sampled_from(_PARTS), min_size=1, max_size=6).map("".join))
 def test_any_path_is_judged_as_scangate_judges_it(path: str) -> None:
     assert triggers(path) == (lockfiles.recognise(path) is not None)
+
+
+def test_the_configuration_in_the_document_is_one(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yml\n(.*?)```", (ROOT / "docs" / "pre-commit.md").read_text(), re.DOTALL)
+    (tmp_path / "config.yaml").write_text(block)
+    subprocess.run([sys.executable, "-m", "pre_commit", "validate-config", tmp_path / "config.yaml"], check=True)
+    assert [hook["id"] for hook in yaml.safe_load(block)["repos"][0]["hooks"]] == list(HOOKS)
