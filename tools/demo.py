@@ -81,8 +81,10 @@ def _exports(server: "subprocess.Popen[str]") -> dict[str, str]:
 
 
 def _check(name: str, expected: int, what: str, environ: dict[str, str], *options: str) -> bool:
-    print(f"\n{'=' * 80}\ndemo: examples/{name}: {what}\n$ {' '.join(['scangate', 'check', '--all', *options])}", flush=True)
-    done = subprocess.run([*SCANGATE, "check", "--all", "--quiet", *options], cwd=EXAMPLES / name, env=environ, check=False)
+    # The examples are a part of this repository, so nothing of them is new here.
+    command = ("check", "--all", *options)
+    print(f"\n{'=' * 80}\ndemo: examples/{name}: {what}\n$ scangate {' '.join(command)}", flush=True)
+    done = subprocess.run([*SCANGATE, *command, "--quiet"], cwd=EXAMPLES / name, env=environ, check=False)
     verb = "as expected" if done.returncode == expected else f"expected {expected}"
     print(f"demo: exit code {done.returncode} ({verb})", flush=True)
     return done.returncode == expected
