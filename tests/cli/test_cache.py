@@ -1,5 +1,6 @@
 """The cache as a user meets it: from lockfiles through a real service over HTTP, run after run."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from scangate.service.cache import FILE, SET_ASIDE
+from scangate.models import AnalysisRequest, Engine
+from scangate.service.cache import FILE, SET_ASIDE, Entry
 from tests.cli.conftest import RECORDED, Replay, Scangate, example
 from tests.conftest import ROOT
 
@@ -219,6 +221,62 @@ def test_a_run_that_was_ended_is_taken_up(
     assert outcomes(result.json) == {}
     assert submitted(scangate, replay) == 3
     assert "from the cache" in result.err
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from scangate.service import cache
+writes = []
+def shrink(database):
+    writes.append(1)
+    if len(writes) == 2:  # the row is written, and its transaction not ended
+        os.kill(os.getpid(), signal.SIGKILL)
+cache._shrink = shrink
+from scangate.__main__ import main
+sys.exit(main(["check"]))
+"""
+
+
+def test_a_run_killed_in_the_middle_of_a_write_leaves_what_the_next_one_needs(
+    scangate: Scangate, project: Path, own_world: Path, replay: Replay, cache: Path
+) -> None:
+    example("axios-replica", project)
+    expected = scangate("check", "--format", "json", "--no-cache", **replay.environ)
+    environ = {"HOME": str(own_world), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **replay.environ}
+    argv = [sys.executable, "-c", KILLED_WHILE_WRITING]
+    killed = subprocess.run(argv, cwd=project, env=environ, capture_output=True, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert any(path.name.endswith(("-journal", "-wal")) for path in cache.parent.iterdir())
+    result = scangate("check", "--format", "json", **replay.environ)
+    assert result.code == expected.code == 1
+    assert timeless(result.json) == timeless(expected.json)
+    assert "1 of 3 reports from the cache" in result.err
+    assert "warning" not in result.err
+    assert "3 of 3 reports from the cache" in scangate("check", **replay.environ).err
+
+
+@pytest.mark.parametrize("version", ["0.0.1", None])
+def test_a_report_of_the_local_engine_is_of_the_version_that_made_it(
+    scangate: Scangate, project: Path, replay: Replay, cache: Path, monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
+    from scangate.cli import analysis
+
+    example("axios-replica", project)
+    scangate("check", **replay.environ)
+    name = f"this machine (--local), scangate {version or analysis.__version__}"
+    with closing(sqlite3.connect(cache)) as database, database:
+        # As the local engine would have kept them: the key is a digest of what stands beside it.
+        for key, engine, purl, integrity in database.execute(
+            "SELECT key, engine, purl, integrity FROM reports"
+        ).fetchall():
+            pinned = tuple(tuple(digests) for digests in json.loads(integrity))
+            entry = Entry(analyser=name, request=AnalysisRequest(purl=purl, engine=Engine(engine), integrity=pinned))
+            packed, task = database.execute("SELECT payload, task FROM reports WHERE key = ?", (key,)).fetchone()
+            row = (entry.key, name, hashlib.sha256(b"%b %b %b" % (entry.key, str(task).encode(), packed)).digest(), key)
+            database.execute("UPDATE reports SET key = ?, analyser = ?, digest = ? WHERE key = ?", row)
+    monkeypatch.setattr(analysis.local, "require", lambda *_, **__: None)
+    dry = scangate("check", "--local", "--dry-run")
+    assert len(dry.out.splitlines()) == (3 if version else 0), dry.err
 
 
 def _reports(cache: Path) -> int:
