@@ -22,7 +22,6 @@ from scangate.models import (
     Verdict,
 )
 from scangate.policy.exceptions import Exceptions, notice
-from scangate.policy.exit_codes import exit_code as exit_code
 from scangate.policy.matcher import Matcher
 from scangate.policy.model import Lint, Policy
 from scangate.policy.overrides import capped_for_lockfile, capped_for_package

@@ -85,10 +85,8 @@ class _Neutral:
                 found = ((phase, bait, where, encoding),)
             case LastPyMileHit(list=list_, file=file, test_id=test_id, test_name=test_name, added=added):
                 found = ((list_, self._text(file), test_id, test_name, added),)
-            case LockFact(check=check):
-                found = ((check,),)
-            case PackagePresent(name=name):
-                found = ((name,),)
+            case LockFact() | PackagePresent():  # what no rule on behaviour looks at
+                found = ((observation,),)
             case _:
                 assert_never(observation)
         return frozenset((type(observation), *each) for each in found)

@@ -11,7 +11,7 @@ import pytest
 
 from scangate.forge.sticky import marker
 from scangate.output.verdict_json import render
-from scangate.policy.decision import exit_code
+from scangate.policy.exit_codes import exit_code
 from tests.cli.conftest import Result, Scangate
 from tests.forge.fake import TOKEN, FakeGitHub
 from tests.output.cases import CASES

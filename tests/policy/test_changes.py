@@ -216,6 +216,8 @@ def test_what_the_version_before_did_is_not_new(
 
 def test_where_nothing_is_known_of_the_version_before_all_is_new() -> None:
     seen = host("a.example")
+    mismatch = LockFact(check="integrity-mismatch", detail="…")
+    assert new_behaviour("host", upgraded([seen], [mismatch])) == {seen}
     assert new_behaviour("host", upgraded([seen])) == {seen}
     # The other engine's report says nothing of this one's.
     other = replace(upgraded([seen], [seen]), earlier=(Analysed(engine=Engine.LASTPYMILE, observations=(seen,)),))
