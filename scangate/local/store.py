@@ -25,7 +25,7 @@ ACTIVE = (QUEUED, PROCESSING, "pending", "submitted", "running")
 MAX_ATTEMPTS = 3
 """How often a task is begun before it is taken to be what kills the server."""
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE tasks (
@@ -43,7 +43,8 @@ CREATE TABLE tasks (
     ended_at REAL,
     error_message TEXT,
     report TEXT,                        -- the report's digest
-    report_bytes INTEGER
+    report_bytes INTEGER,
+    answers_others INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE UNIQUE INDEX one_active ON tasks (engine, purl, archive) WHERE active;
 CREATE INDEX by_owner ON tasks (owner, id);
@@ -55,7 +56,13 @@ CREATE TABLE uploads (
     created_at REAL NOT NULL,
     archive TEXT
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+COMMIT;
+"""
+_FROM_1 = """
+BEGIN IMMEDIATE;
+ALTER TABLE tasks ADD COLUMN answers_others INTEGER NOT NULL DEFAULT 1;
+PRAGMA user_version = 2;
 COMMIT;
 """
 
@@ -119,8 +126,8 @@ class Store:
         if version > _VERSION:
             self._connection.close()
             raise StateError(f"{path}: written by a newer scangate (version {version}).", "Upgrade scangate.")
-        if version == 0:
-            self._connection.executescript(_SCHEMA)
+        if version < _VERSION:
+            self._connection.executescript(_SCHEMA if version == 0 else _FROM_1)
 
     def close(self) -> None:
         with self._lock:
@@ -155,7 +162,7 @@ class Store:
             if not submission.archive:
                 row = connection.execute(
                     "SELECT * FROM tasks WHERE engine = ? AND purl = ? AND archive = ? AND status = ?"
-                    " ORDER BY id DESC LIMIT 1",
+                    " AND answers_others ORDER BY id DESC LIMIT 1",
                     (*identity, COMPLETED),
                 ).fetchone()
                 if row is not None:
@@ -233,12 +240,12 @@ class Store:
         A status of ACTIVE (a script's stuck task) leaves it active, and no worker takes it again.
         """
         size = None if outcome.report is None else len(outcome.report)
-        values = (outcome.status, outcome.status in ACTIVE, outcome.error_message, report, size, self._clock(), task_id)
+        state = (outcome.status, outcome.status in ACTIVE, outcome.error_message, outcome.answers_others)
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE tasks SET status = ?, active = ?, error_message = ?, report = ?, report_bytes = ?, ended_at = ?"
-                " WHERE id = ?",
-                values,
+                "UPDATE tasks SET status = ?, active = ?, error_message = ?, answers_others = ?,"
+                " report = ?, report_bytes = ?, ended_at = ? WHERE id = ?",
+                (*state, report, size, self._clock(), task_id),
             )
 
     def give_back(self, task_id: int) -> None:

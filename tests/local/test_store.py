@@ -2,6 +2,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,29 @@ def test_a_change_that_fails_changes_nothing(store: Store) -> None:
         store.expect_upload("path", "other")
     assert store.uploaded("path", "digest")
     assert (store.upload("path", "owner"), store.upload("path", "other")) == ("digest", None)
+
+
+def test_what_is_not_for_others_is_not_their_answer(store: Store) -> None:
+    """An archive that was not the promised one: nothing was analysed, and the next submission is to look again."""
+    for answers_others, found in ((False, Found.NOTHING), (True, Found.COMPLETED)):
+        task, _ = store.submit(submission())
+        assert store.claim(locate) is not None
+        store.finish(task.id, Outcome(status="completed", report=b"{}", answers_others=answers_others), "digest")
+        assert store.submit(submission())[1] is found
+
+
+def test_a_store_of_the_version_before(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    store = Store(path, Clock())
+    task, _ = store.submit(submission())
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE tasks DROP COLUMN answers_others")
+        connection.execute("PRAGMA user_version = 1")
+    store = Store(path, Clock())
+    store.finish(task.id, Outcome(status="completed", report=b"{}"), "digest")
+    assert store.submit(submission()) == (store.task(task.id), Found.COMPLETED)
+    store.close()
 
 
 def test_a_file_that_is_no_store_is_an_error(tmp_path: Path) -> None:

@@ -31,11 +31,13 @@ class Outcome:
     """How an analysis ended. `status` is the contract's word (or whatever a script tests clients with).
 
     `report` is the JSON document's bytes; a completed analysis without one is a completed task without report.
+    `answers_others`: a completed task answers later submissions of the package, too.
     """
 
     status: str
     report: bytes | None = field(default=None, repr=False)
     error_message: str | None = None
+    answers_others: bool = True
 
 
 class Interrupted(Exception):

@@ -69,6 +69,8 @@ class DynamicEngine:
                 report = self._report(job, Path(directory).resolve(), stop)
         except IntegrityMismatch as exc:
             report = compose.refusal(purls.parse(job.purl), exc.expected, exc.actual, int(self._clock()))
+            # A registry that is mended, or a download that was damaged twice: the next one is to look again.
+            return Outcome(status=COMPLETED, report=report, answers_others=False)
         except ScangateError as exc:
             return Outcome(status=FAILED, error_message=exc.message)
         except OSError as exc:

@@ -55,7 +55,8 @@ _ARCHITECTURES = {
             "migrate_pages": 256, "unshare": 272, "move_pages": 279, "perf_event_open": 298, "fanotify_init": 300,
             "name_to_handle_at": 303, "open_by_handle_at": 304, "clock_adjtime": 305, "setns": 308,
             "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "finit_module": 313, "seccomp": 317,
-            "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323, "uselib": 134,
+            "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323, "uselib": 134, "shmget": 29, "semget": 64,
+            "msgget": 68,
         } | _COMMON,
         x32=True,
     ),
@@ -70,14 +71,18 @@ _ARCHITECTURES = {
             "add_key": 217, "request_key": 218, "keyctl": 219, "migrate_pages": 238, "unshare": 97, "move_pages": 239,
             "perf_event_open": 241, "fanotify_init": 262, "name_to_handle_at": 264, "open_by_handle_at": 265,
             "clock_adjtime": 266, "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272,
-            "finit_module": 273, "seccomp": 277, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,
+            "finit_module": 273, "seccomp": 277, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294, "shmget": 194,
+            "semget": 190, "msgget": 186,
         } | _COMMON,
     ),
 }  # fmt: skip
 
 _WITH_ARGUMENTS = ("socket", "socketpair", "clone", "prctl", "ioctl", "personality")
-_MISSING = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register")
-"""Answered by ENOSYS, so that programs take their older way (clone, epoll), which can be checked."""
+_MISSING = ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "shmget", "semget", "msgget")
+"""Answered by ENOSYS, so that programs take another way (clone, epoll, /dev/shm), which can be checked and measured.
+
+What System V's segments, semaphores and queues hold is in no process, no file and no limit.
+"""
 
 
 def supported(machine: str) -> bool:

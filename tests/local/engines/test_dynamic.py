@@ -204,6 +204,23 @@ def test_ways_to_be_imported(
 
 
 @SANDBOX
+def test_nothing_hides_behind_many_others(registry: Registry, fetcher: PackageFetcher) -> None:
+    files = {f"m{number:02}.py": "" for number in range(60)} | {"m60.py": "open('/tmp/imported', 'w').close()"}
+    main = "def last(): open('/tmp/executed', 'w').close()\ndef main(): pass"
+    scripts = "\n".join(f"s{number:02} = m00:{'last' if number == 29 else 'main'}" for number in range(30))
+    registry.pypi("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0", files | {"m00.py": main}, scripts=scripts))
+    phases = _phases(_analyse(BubblewrapSandbox(), fetcher, "pkg:pypi/app@1.0"))
+    written = {each["Path"] for phase in phases.values() for each in phase["Files"] if each["Write"]}
+    assert {"/tmp/imported", "/tmp/executed"} <= written
+    entries = {f"./e{number:02}": f"./e{number:02}.js" for number in range(40)}
+    sources = {f"e{number:02}.js": "" for number in range(39)}
+    sources["e39.js"] = "require('fs').writeFileSync('/tmp/imported', '')"
+    registry.npm("app", "1.0.0", sources, exports=entries)
+    phase = _phases(_analyse(BubblewrapSandbox(), fetcher, "pkg:npm/app@1.0.0"))["import"]
+    assert "/tmp/imported" in {each["Path"] for each in phase["Files"] if each["Write"]}
+
+
+@SANDBOX
 def test_a_wheel_starts_imports_and_executes(registry: Registry, fetcher: PackageFetcher) -> None:
     files = {
         "start.pth": "import sys; open('/tmp/pth', 'a').close()\n",

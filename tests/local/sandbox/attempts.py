@@ -32,14 +32,16 @@ NUMBERS = COMMON | (
         "ptrace": 101, "process_vm_readv": 310, "mount": 165, "umount2": 166, "unshare": 272, "setns": 308,
         "clone": 56, "bpf": 321, "keyctl": 250, "add_key": 248, "perf_event_open": 298, "userfaultfd": 323,
         "kexec_load": 246, "init_module": 175, "open_by_handle_at": 304, "seccomp": 317, "prctl": 157,
-        "personality": 135, "chroot": 161, "sethostname": 170, "pivot_root": 155, "kcmp": 312,
+        "personality": 135, "chroot": 161, "sethostname": 170, "pivot_root": 155, "kcmp": 312, "shmget": 29,
+        "semget": 64, "msgget": 68,
     }
     if X86
     else {
         "ptrace": 117, "process_vm_readv": 270, "mount": 40, "umount2": 39, "unshare": 97, "setns": 268,
         "clone": 220, "bpf": 280, "keyctl": 219, "add_key": 217, "perf_event_open": 241, "userfaultfd": 282,
         "kexec_load": 104, "init_module": 105, "open_by_handle_at": 265, "seccomp": 277, "prctl": 167,
-        "personality": 92, "chroot": 51, "sethostname": 161, "pivot_root": 41, "kcmp": 272,
+        "personality": 92, "chroot": 51, "sethostname": 161, "pivot_root": 41, "kcmp": 272, "shmget": 194,
+        "semget": 190, "msgget": 186,
     }
 )  # fmt: skip
 
@@ -103,6 +105,10 @@ def status() -> dict[str, str]:
     return {name: lines[name] for name in ("TracerPid", "NoNewPrivs", "CapEff", "CapBnd", "Seccomp", "Uid")}
 
 
+def others(pid: int) -> bool:
+    return pid != os.getpid()
+
+
 def main() -> None:
     descriptors = [entry.name for entry in Path("/proc/self/fd").iterdir() if int(entry.name) > 3]
     canary, port, abstract, helper = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -140,6 +146,9 @@ def main() -> None:
         "personality": system_call("personality", 0x0040000),
         "sethostname": system_call("sethostname", b"x", 1),
         "a newer call": system_call("fchmodat2", 0, b"/tmp", 0o777, 0),
+        "shared memory": system_call("shmget", 0, 8 << 20, 0o1600),
+        "semaphores": system_call("semget", 0, 32000, 0o1600),
+        "message queue": system_call("msgget", 0, 0o1600),
         "raw socket": outcome(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)),
         "packet socket": outcome(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
         "vsock": outcome(lambda: socket.socket(40, socket.SOCK_STREAM)),
@@ -164,6 +173,7 @@ def main() -> None:
         "helper folder": outcome(lambda: shutil.move(Path(helper).parent, "/app/moved")),
         "helper chmod": outcome(lambda: Path(helper).chmod(0o777)),
         "kill init": outcome(lambda: os.kill(1, signal.SIGKILL)),
+        "kill every process": [outcome(partial(os.kill, pid, signal.SIGKILL)) for pid in range(2, 5000) if others(pid)],
         "write to init": outcome(lambda: os.close(os.open("/proc/1/mem", os.O_RDWR))),
         "processes": sorted(entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()),
         "own": [str(os.getpid()), str(os.getppid())],

@@ -16,7 +16,7 @@ def test_each_process_is_held() -> None:
     """Attempts that fail inside, all in one sandbox: the package goes on and ends by itself."""
     trace = jobs.run_python(
         r"""
-import os, time
+import errno, os, time
 def fails(attempt, *expected):
     try:
         attempt()
@@ -43,7 +43,9 @@ def many_files():
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 fails(memory, MemoryError)
-print(fails(large_file, OSError).errno, fails(full_disk, OSError).errno, fails(many_files, OSError).errno)
+assert fails(large_file, OSError).errno == errno.EFBIG
+assert fails(full_disk, OSError).errno == errno.ENOSPC
+assert fails(many_files, OSError).errno == errno.EMFILE
 fails(forks, BlockingIOError)
 print("x" * 5000 + "end")
 """,

@@ -6,7 +6,6 @@ const fs = require("fs");
 const Module = require("module");
 const path = require("path");
 
-const MAX_ENTRIES = 16;
 const LINGER_MS = 5000;
 const CODE_FILE = /\.(?:[cm]?js|node|json)$/;
 
@@ -28,7 +27,7 @@ function entries() {
     const keys = Object.keys(exports);
     if (keys.length && keys.every((key) => key.startsWith(".")) && !keys.includes(".")) {
       const usable = (key) => !key.includes("*") && key !== "./package.json" && exports[key] !== null;
-      return keys.filter(usable).slice(0, MAX_ENTRIES).map((key) => name + key.slice(1));
+      return keys.filter(usable).map((key) => name + key.slice(1));
     }
     return [name];
   }

@@ -1,11 +1,12 @@
-"""What an installed distribution can be imported and started as, by its own RECORD."""
+"""What an installed distribution can be imported and started as, by its own RECORD.
+
+All of it: what is too much for the phase's time ends it by timeout, which is told. Behind a cap code could hide.
+"""
 
 import importlib.machinery
 import importlib.metadata
 from pathlib import PurePosixPath
 
-MAX_MODULES = 32
-MAX_SCRIPTS = 16
 ASIDE = {"tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks"}
 """Left out where there is anything else: they ask for tools that are not installed."""
 
@@ -28,14 +29,13 @@ def top_level(name: str) -> list[str]:
     packages = {parts for parts, package in found if package}
     top = {parts for parts, _ in found if not any(parts[:length] in packages for length in range(1, len(parts)))}
     first = {parts for parts in top if parts[0] not in ASIDE and parts[-1] != "__main__"}
-    return [".".join(parts) for parts in sorted(first or top)][:MAX_MODULES]
+    return [".".join(parts) for parts in sorted(first or top)]
 
 
 def scripts(name: str) -> list[tuple[str, str]]:
     """(name, "module:attribute") of the console scripts."""
     points = importlib.metadata.distribution(name).entry_points
-    found = sorted({(point.name, point.value) for point in points if point.group == "console_scripts"})
-    return found[:MAX_SCRIPTS]
+    return sorted({(point.name, point.value) for point in points if point.group == "console_scripts"})
 
 
 def show(line: str) -> None:
