@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scangate import __version__
-from scangate.cli import local, project
+from scangate.cli import local, options, project
 from scangate.cli.context import Context
 from scangate.cli.options import LOCAL_TIMEOUT, RATE, TIMEOUT
 from scangate.errors import UsageError
@@ -61,29 +61,15 @@ class Plan:
 
 def plan(args: argparse.Namespace, policy: Policy, *, default_timeout: float | None = None) -> Plan:
     """`default_timeout`: in seconds, where somebody waits. Raises UsageError."""
-    from scangate.service.budget import Rate
-
-    jobs = getattr(args, "jobs", 8)
-    if not 1 <= jobs <= 64:
-        raise UsageError(f"--jobs {jobs}: out of range", "Use 1 to 64.")
+    options.refuse_nonsense(args)
     usual = default_timeout or (LOCAL_TIMEOUT if args.local else TIMEOUT)
-    timeout = usual if args.timeout is None else args.timeout
-    if not 0 < timeout <= 86400:
-        raise UsageError(f"--timeout {timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")
-    if args.local and args.rate is not None:
-        raise UsageError("--rate and --local: there is no service to spare", "Leave one of them out.")
-    max_packages = getattr(args, "max_packages", None)
-    if max_packages is not None and max_packages < 0:
-        raise UsageError(f"--max-packages {max_packages}: less than none", "Use 0 or more.")
-    rate = args.rate or RATE
-    Rate.parse(rate)
     return Plan(
         local=args.local,
         engines=tuple(engine for engine in Engine if engine in args.engines) or policy.engines,
-        jobs=jobs,
-        rate=rate,
-        timeout=timeout,
-        max_packages=max_packages,
+        jobs=getattr(args, "jobs", 8),
+        rate=RATE if args.rate is None else args.rate,
+        timeout=usual if args.timeout is None else args.timeout,
+        max_packages=getattr(args, "max_packages", None),
         cached=not args.no_cache,
         quiet=args.quiet,
     )
@@ -232,7 +218,7 @@ def analyser(
     from scangate.service.cached import CacheMemory
 
     kept = kept or cache(context)
-    memory = CacheMemory(cache=kept, analyser=_kept_under(chosen, run), is_whole=run.keeps, resumes=not chosen.local)
+    memory = CacheMemory(cache=kept, analyser=kept_under(chosen, run), is_whole=run.keeps, resumes=not chosen.local)
     return _cached(context, chosen, run, kept, _asking(context, chosen, run, memory, lockfiles, uploads))
 
 
@@ -241,7 +227,7 @@ def in_the_light_of(kept: "Cache", chosen: Plan, run: Run, selection: Selection)
     from scangate.lockfiles.conflicts import flag_seen
     from scangate.service.cached import History
 
-    history = History(cache=kept, analyser=_kept_under(chosen, run))
+    history = History(cache=kept, analyser=kept_under(chosen, run))
     flagged = flag_seen(selection.lockfiles, history.digests)
     return replace(run, earlier=history.report), replace(selection, lockfiles=flagged)
 
@@ -268,10 +254,11 @@ def _cached(context: Context, chosen: Plan, run: Run, kept: "Cache", inner: Anal
         if not chosen.quiet:
             context.say(f"scangate: {found} of {wanted} reports from the cache.")
 
-    return CachedAnalyser(inner=inner, cache=kept, analyser=_kept_under(chosen, run), is_whole=run.keeps, tell=tell)
+    return CachedAnalyser(inner=inner, cache=kept, analyser=kept_under(chosen, run), is_whole=run.keeps, tell=tell)
 
 
-def _kept_under(chosen: Plan, run: Run) -> str:
+def kept_under(chosen: Plan, run: Run) -> str:
+    """The analyser, as the cache names it."""
     return f"{local.NAME}, scangate {__version__}" if chosen.local else run.analyser_name
 
 
@@ -296,14 +283,15 @@ def cache(context: Context) -> "Cache":
     from scangate.service.cache import Cache
 
     return Cache(
-        _cache_dir(context),
+        cache_dir(context),
         workspace=project.root(context),
         clock=lambda: context.now().timestamp(),
         warn=lambda text: context.say(f"scangate: warning: {escape.log(escape.terminal(text))}"),
     )
 
 
-def _cache_dir(context: Context) -> Path:
+def cache_dir(context: Context) -> Path:
+    """Where reports and the last run's verdict are kept."""
     named = context.environ.get(CACHE_VARIABLE)
     if named:
         return (context.cwd / named).resolve()

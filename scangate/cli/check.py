@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     targets = formats.parse(args.formats, context.cwd)
+    options.refuse_nonsense(args)
     elapsed = context.stopwatch()
     with base.opened(args, context) as sides:
         if args.explain_base:
@@ -82,7 +83,12 @@ def _judge(
     finally:
         if kept is not None:
             kept.close()
-    return formats.emit(verdict, targets, context)
+    code = formats.emit(verdict, targets, context)
+    if chosen.cached:
+        from scangate.cli import lastrun
+
+        lastrun.save(verdict, ExitCode(code), analysis.kept_under(chosen, setup), context)
+    return code
 
 
 def _nothing_new(

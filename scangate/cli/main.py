@@ -30,6 +30,8 @@ COMMANDS = {
     "comment": "tell in the pull request what a check found",
     "tasks": "list the account's analysis tasks",
     "init": "write a first policy, fitted to the lockfiles that are here",
+    "explain": "say what was observed of a package, what each rule made of it, and what decided",
+    "allow": "add an exception to the policy: named rules on one package, with a reason and a last day",
     "policy": "check, show or test the policy",
     "cache": "show or clear the cache of reports",
     "action": "what the GitHub action runs: its inputs from the environment, its outputs to the runner",

@@ -66,12 +66,26 @@ def load_policy(
     if found is None:
         return loader.default()
     path, shown = found
+    return load_text(read_policy(path, shown), path, shown, context, on_read=on_read)
+
+
+def load_text(
+    source: str | bytes,
+    path: Path,
+    shown: str,
+    context: Context,
+    *,
+    on_read: Callable[[str], object] = lambda _path: None,
+) -> "Policy":
+    """The policy in a text that stands at `path`, or is to stand there. Raises PolicyError where it is none."""
+    from scangate.policy import loader
+
     top = root(context)
     # A policy that is elsewhere extends what lies beside it.
     path = Path(os.path.normpath(path))
     home = top if path.is_relative_to(top) else path.parent
     inside = path.relative_to(home).as_posix()
-    return loader.load(read_policy(path, shown), shown, read=_reader(home, on_read), path=inside)
+    return loader.load(source, shown, read=_reader(home, on_read), path=inside)
 
 
 def _reader(home: Path, on_read: Callable[[str], object]) -> Callable[[str], bytes | None]:

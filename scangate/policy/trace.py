@@ -29,12 +29,31 @@ from scangate.policy.shapes import HOST, Address, Flag, Integer, Regex, Text, Wo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One observation of the kind that a rule looks at. `why`: the first thing that kept it from matching."""
+    """One observation of the kind that a rule looks at.
+
+    `why`: the first thing that kept it from matching; `failed`: the key of the rule that this is about ("unless").
+    """
 
     observation: Observation
     engine: Engine | None
-    matches: bool
+    failed: str = ""
     why: str = ""
+
+    @property
+    def matches(self) -> bool:
+        return not self.failed
+
+    @property
+    def is_near(self) -> bool:
+        """All conditions hold, and something else kept it from matching."""
+        return self.failed in _AFTER_MATCH
+
+
+_AFTER_MATCH = frozenset({"unless", "new-behaviour", "together", "at-least"})
+
+Failure = tuple[str, str]
+"""`failed` and `why` of a look."""
+_NONE: Failure = ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +137,7 @@ class _Tracer:
             of_engine = [seen for seen, own in mine if own is engine]
             if rule.engines and engine not in rule.engines:
                 why = f"engines is {_words(rule.engines)}, this is {engine or 'no analysis'}"
-                looks += [Look(observation=seen, engine=engine, matches=False, why=why) for seen in of_engine]
+                looks += [Look(observation=seen, engine=engine, failed="engines", why=why) for seen in of_engine]
             else:
                 looks += self._looks(kind, watch, of_engine, engine)
         matching = [look for look in looks if look.matches]
@@ -129,32 +148,32 @@ class _Tracer:
         self, kind: ObservationKind[Any], watch: Watch, observations: Sequence[Observation], engine: Engine | None
     ) -> Iterator[Look]:
         """Observation by observation, then what they must be together: in one file, so many."""
-        whys = [self._why_not(kind, watch, each, engine) for each in observations]
+        failures = [self._failure(kind, watch, each, engine) for each in observations]
         if watch.together:
-            whys = _together(watch, observations, whys)
+            failures = _together(watch, observations, failures)
         if watch.at_least is not None:
-            whys = _counted(kind, watch.at_least, observations, whys)
-        for observation, why in zip(observations, whys, strict=True):
-            yield Look(observation=observation, engine=engine, matches=not why, why=why)
+            failures = _counted(kind, watch.at_least, observations, failures)
+        for observation, (failed, why) in zip(observations, failures, strict=True):
+            yield Look(observation=observation, engine=engine, failed=failed, why=why)
 
-    def _why_not(
+    def _failure(
         self, kind: ObservationKind[Any], watch: Watch, observation: Observation, engine: Engine | None
-    ) -> str:
+    ) -> Failure:
         """The first thing that keeps an observation from matching; empty where nothing does."""
         phase = getattr(observation, "phase", Phase.INSTALL)
         if watch.phases and phase not in watch.phases:
-            return f"phases is {_words(watch.phases)}, this is {phase}"
+            return "phases", f"phases is {_words(watch.phases)}, this is {phase}"
         for condition in watch.match:
             if not self._holds(kind, condition, observation):
-                return f"not {show.condition(condition)}"
+                return condition.key, f"not {show.condition(condition)}"
         for number, excuse in enumerate(watch.unless, 1):
             if all(self._holds(kind, condition, observation) for condition in excuse):
                 said = ", ".join(show.condition(condition) for condition in excuse)
                 which = f" {number}" if len(watch.unless) > 1 else ""
-                return f"excused by unless{which}: {said}"
+                return "unless", f"excused by unless{which}: {said}"
         if watch.new_behaviour and self._known_before(engine)(observation):
-            return "no new behaviour: the version before did it, too"
-        return ""
+            return "new-behaviour", "no new behaviour: the version before did it, too"
+        return _NONE
 
     def _known_before(self, engine: Engine | None) -> SeenBefore:
         if engine is None:
@@ -212,47 +231,47 @@ def _not_for(rule: Rule, subject: Subject) -> str:
     return ""
 
 
-def _together(watch: Watch, observations: Sequence[Observation], whys: Sequence[str]) -> list[str]:
+def _together(watch: Watch, observations: Sequence[Observation], failures: Sequence[Failure]) -> list[Failure]:
     """Every group of patterns must be hit in the same file; what hits no group is no evidence."""
     groups = [_compiled(group) for group in watch.together]
     hit: dict[tuple[str, str], set[int]] = defaultdict(set)
     own: list[set[int]] = []
-    for observation, why in zip(observations, whys, strict=True):
+    for observation, failure in zip(observations, failures, strict=True):
         assert isinstance(observation, LastPyMileHit)
-        texts = tests_of(observation)
-        mine = {n for n, group in enumerate(groups) if not why and any(group.found_in(text) for text in texts)}
+        texts = () if failure != _NONE else tests_of(observation)
+        mine = {number for number, group in enumerate(groups) if any(group.found_in(text) for text in texts)}
         own.append(mine)
         hit[observation.release, observation.file] |= mine
     found = []
-    for observation, why, mine in zip(observations, whys, own, strict=True):
+    for observation, failure, mine in zip(observations, failures, own, strict=True):
         assert isinstance(observation, LastPyMileHit)
         missing = sorted(set(range(len(groups))) - hit[observation.release, observation.file])
-        if not why and not mine:
-            why = "hits no group of together"
-        elif not why and missing:
-            why = f"together: group {missing[0] + 1} is not hit in this file"
-        found.append(why)
+        if failure == _NONE and not mine:
+            failure = "tests", "hits no group of together"
+        elif failure == _NONE and missing:
+            failure = "together", f"together: group {missing[0] + 1} is not hit in this file"
+        found.append(failure)
     return found
 
 
 def _counted(
-    kind: ObservationKind[Any], at_least: AtLeast, observations: Sequence[Observation], whys: Sequence[str]
-) -> list[str]:
+    kind: ObservationKind[Any], at_least: AtLeast, observations: Sequence[Observation], failures: Sequence[Failure]
+) -> list[Failure]:
     of = next(countable.of for countable in kind.countables if countable.name == at_least.distinct)
 
     def group(observation: Observation) -> str:
         return parent_domain(str(of(observation))) if at_least.per == "domain" else ""
 
     distinct: dict[str, set[str | int]] = defaultdict(set)
-    for observation, why in zip(observations, whys, strict=True):
-        if not why:
+    for observation, failure in zip(observations, failures, strict=True):
+        if failure == _NONE:
             distinct[group(observation)].add(of(observation))
     found = []
-    for observation, why in zip(observations, whys, strict=True):
-        if not why and (count := len(distinct[group(observation)])) < at_least.count:
+    for observation, failure in zip(observations, failures, strict=True):
+        if failure == _NONE and (count := len(distinct[group(observation)])) < at_least.count:
             where = f" of {group(observation)}" if at_least.per == "domain" else ""
-            why = f"at-least: {count} of {at_least.count} distinct {at_least.distinct}{where}"
-        found.append(why)
+            failure = "at-least", f"at-least: {count} of {at_least.count} distinct {at_least.distinct}{where}"
+        found.append(failure)
     return found
 
 
@@ -272,9 +291,9 @@ def _summary(watch: Watch, looks: Sequence[Look]) -> str:
         return f"matches {matching} of {len(looks)} {watch.observe} observations"
     if not looks:
         return f"no {watch.observe} observation"
-    reasons = list(dict.fromkeys(look.why for look in looks))
     # An excuse, or a count that was not reached, says more than the first condition that something failed.
-    near = next((why for why in reasons if not why.startswith(("not ", "phases"))), reasons[0])
+    reasons = list(dict.fromkeys(look.why for look in sorted(looks, key=lambda look: not look.is_near)))
+    near = reasons[0]
     more = f", and {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""
     return f"none of {len(looks)} {watch.observe} observations: {near}{more}"
 

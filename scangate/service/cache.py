@@ -260,18 +260,11 @@ class Cache:
 
     def _check_place(self) -> None:
         """Make the directory where it is missing. Raises StateError where somebody else can put entries into it."""
-        hint = "Set SCANGATE_CACHE_DIR to a directory of your own, outside the project."
-        place = self._directory.resolve()
-        if self._workspace is not None and place.is_relative_to(self._workspace.resolve()):
-            raise StateError(f"{place} is inside the project: a change of it could bring reports of its own.", hint)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = place.stat()
-        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise StateError(f"{place} belongs to another user, or others may write to it.", hint)
+        check_directory(self._directory, workspace=self._workspace)
         with suppress(FileNotFoundError):
             status = self.path.lstat()
             if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                raise StateError(f"{self.path} is no file, or belongs to another user.", hint)
+                raise StateError(f"{self.path} is no file, or belongs to another user.", _OWN_DIRECTORY)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -327,6 +320,22 @@ class Cache:
             reason = exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
             hint = "Run `scangate cache clear`, or remove the file." if _is_broken(exc) else "Try again later."
             raise StateError(f"{self.path}: the cache cannot be used: {reason}.", hint) from exc
+
+
+def check_directory(directory: Path, *, workspace: Path | None) -> None:
+    """Make a directory of the user's own where it is missing. Raises StateError where others can put files into it."""
+    place = directory.resolve()
+    if workspace is not None and place.is_relative_to(workspace.resolve()):
+        raise StateError(
+            f"{place} is inside the project: a change of it could bring reports of its own.", _OWN_DIRECTORY
+        )
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = place.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StateError(f"{place} belongs to another user, or others may write to it.", _OWN_DIRECTORY)
+
+
+_OWN_DIRECTORY = "Set SCANGATE_CACHE_DIR to a directory of your own, outside the project."
 
 
 class _Unusable(Exception):

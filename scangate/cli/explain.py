@@ -1,0 +1,382 @@
+"""`scangate explain`: what was observed of a package, what each rule made of it, and what decided."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from scangate.cli import project
+from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.errors import ExitCode, UsageError
+from scangate.models import (
+    Action,
+    Analysed,
+    AnalysisRequest,
+    DecidedShortfall,
+    Engine,
+    Finding,
+    OutcomeAction,
+    Shortfall,
+    Status,
+    Subject,
+    SubjectVerdict,
+)
+
+if TYPE_CHECKING:
+    from scangate.cli.lastrun import LastRun, Package
+    from scangate.pipeline import Run
+    from scangate.policy.model import AllowEntry, Policy
+    from scangate.policy.trace import Trace
+    from scangate.service.cache import Cache
+
+MAX_EVIDENCE = 20
+"""Observations that are listed of one finding; with --rule, all are."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        metavar="PURL|LOCKFILE:LINE",
+        help="the package, by its purl (or its key, where it has no purl), or by its place in a lockfile",
+    )
+    parser.add_argument("--rule", metavar="RULE", help="say of this rule alone what it made of each observation")
+    parser.add_argument(
+        "--verdict",
+        metavar="FILE",
+        type=Path,
+        help="a verdict that another machine kept (`--format json=FILE`), instead of the last run in this project",
+    )
+    project.add_policy_option(parser)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is at hand of a package. `remarks`: where it comes from, and what is missing, a line each.
+
+    `is_whole`: all that its analyses showed; else only what findings were made of.
+    """
+
+    subject: Subject
+    remarks: tuple[str, ...]
+    is_whole: bool = True
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """3 where nothing is known of the package."""
+    from scangate.cli import lastrun
+
+    policy = project.load_policy(args.policy, context)
+    _check_rule(args.rule, policy)
+    last = lastrun.handed_in(args.verdict, context) if args.verdict else lastrun.load(context)
+    listed = _listed(args.what, policy, context)
+    key = listed.key if listed is not None else _canonical(args.what)
+    known = _known(key, listed, last, policy, context)
+    if known is None:
+        _say(context, _unknown(key, listed, last))
+        return ExitCode.INCOMPLETE
+    _say(context, _explained(known, policy, args.rule, context))
+    return ExitCode.PASS
+
+
+# ------------------------------------------------------------------------------------------- which package it is
+
+
+def _listed(what: str, policy: "Policy", context: Context) -> Subject | None:
+    """The package at LOCKFILE:LINE; None where `what` is no place. Raises UsageError where nothing stands there."""
+    from scangate import pipeline
+
+    path, colon, line = what.rpartition(":")
+    if not colon or not line.isdecimal() or what.startswith("pkg:"):
+        return None
+    options = argparse.Namespace(paths=[path], lockfile_as=None)
+    subjects = pipeline.group(project.read_lockfiles(options, policy, context))
+    entries = [(entry.line, subject) for subject in subjects for entry in subject.dependencies]
+    above = [(start, subject) for start, subject in entries if start <= int(line)]
+    if not above:
+        raise UsageError(f"{what}: no package stands there", "Name a line of the package's entry, or its purl.")
+    return max(above, key=lambda each: each[0])[1]
+
+
+def _canonical(what: str) -> str:
+    """A purl in its canonical form; another key as it is. Raises PurlError."""
+    from scangate import purls
+
+    return str(purls.parse(what)) if what.startswith("pkg:") else what
+
+
+def _check_rule(rule: str | None, policy: "Policy") -> None:
+    from scangate.policy import suggest
+
+    names = [each.id for each in policy.rules]
+    if rule is not None and rule not in names:
+        raise UsageError(f"there is no rule {rule!r}", suggest.hint(rule, names))
+
+
+# ------------------------------------------------------------------------------------------------ what is known
+
+
+def _known(
+    key: str, listed: Subject | None, last: "LastRun | None", policy: "Policy", context: Context
+) -> Known | None:
+    from scangate.cli import analysis
+
+    kept = analysis.cache(context)
+    try:
+        package = last.package(key) if last is not None else None
+        if last is not None and package is not None:
+            return _from_run(package, last, kept, policy, context)
+        return _from_cache(key, listed, kept, policy, context)
+    finally:
+        kept.close()
+
+
+def _from_run(package: "Package", last: "LastRun", kept: "Cache", policy: "Policy", context: Context) -> Known:
+    """The package as the run saw it, with the reports that the cache still has."""
+    from scangate import pipeline
+    from scangate.service.cached import History
+
+    history = History(cache=kept, analyser=last.kept_under)
+    run = replace(_run(policy, package.analysed, context), earlier=history.report)
+    when = f"last run, {last.when}" if last.when else "the verdict that was handed in"
+    remarks = [f"{when}: {package.status}, by the policy {last.policy} and analyses of {last.analyser}"]
+    results: list[Analysed | Shortfall] = [
+        each for each in package.shortfalls if each.engine not in package.analysed or each.engine is None
+    ]
+    gone = []
+    for engine in package.analysed:
+        request = _request(package.subject, engine)
+        report = history.report(request) if request is not None else None
+        if request is None or report is None:
+            gone.append(engine)
+            results.append(_evidence_alone(package, engine))
+        else:
+            results.append(pipeline.observe(run, request, report))
+    if gone:
+        remarks.append(
+            f"the cache has no report of {' and '.join(gone)} on it: the findings' evidence is all that is known"
+        )
+    subject = replace(package.subject, results=tuple(results))
+    return Known(
+        subject=replace(subject, earlier=pipeline.earlier(run, subject)), remarks=tuple(remarks), is_whole=not gone
+    )
+
+
+def _request(subject: Subject, engine: Engine) -> AnalysisRequest | None:
+    """What was asked for; None for what has no purl: nobody can tell under which the archive was analysed."""
+    if subject.purl is None:
+        return None
+    pinned = tuple(sorted({entry.integrity for entry in subject.dependencies}))
+    return AnalysisRequest(purl=subject.purl, engine=engine, integrity=pinned)
+
+
+def _evidence_alone(package: "Package", engine: Engine) -> Analysed:
+    seen = (each for finding in package.findings if finding.engine is engine for each in finding.evidence)
+    return Analysed(
+        engine=engine,
+        observations=tuple(dict.fromkeys(seen)),
+        shortfalls=tuple(each for each in package.shortfalls if each.engine is engine),
+    )
+
+
+def _from_cache(key: str, listed: Subject | None, kept: "Cache", policy: "Policy", context: Context) -> Known | None:
+    """The package with the latest report of each engine, whoever asked for it."""
+    from scangate import pipeline, purls
+
+    results: dict[Engine, Analysed | Shortfall] = {}
+    remarks = []
+    for entry in kept.entries(key) if key.startswith("pkg:") else ():
+        engine = entry.request.engine
+        report = None if engine in results else kept.report(entry)
+        if report is not None:
+            results[engine] = pipeline.observe(_run(policy, (engine,), context), entry.request, report)
+            remarks.append(f"not in the last run; the cache has a report of {engine}, by {entry.analyser}")
+    if not results:
+        return None
+    subject = listed or pipeline.subject_of(str(purls.submittable(key)), ())
+    return Known(subject=replace(subject, results=tuple(results.values())), remarks=tuple(remarks))
+
+
+def _run(policy: "Policy", engines: Sequence[Engine], context: Context) -> "Run":
+    from scangate.pipeline import Run
+
+    return Run(
+        policy=policy,
+        engines=tuple(engines),
+        now=context.now(),
+        elapsed=context.stopwatch(),
+        analyser_name="what is at hand",
+    )
+
+
+def _unknown(key: str, listed: Subject | None, last: "LastRun | None") -> Iterator[str]:
+    """Why nothing is known, and what to do."""
+    from scangate.output.advice import MEANING
+    from scangate.pipeline import kind_outcome
+
+    yield f"{key}: never analysed, as far as is known here"
+    if listed is not None:
+        yield from _places(listed)
+        if listed.purl is None:
+            code = kind_outcome(listed.dependencies[0])
+            meaning, advice = MEANING[code]
+            yield f"  its outcome is {code}: {meaning}. {advice}"
+            return
+    if last is None:
+        yield "  there was no `scangate check` in this project whose verdict is kept (--no-cache keeps none)"
+    else:
+        yield "  it was no part of the last run, which looked at what is new since its base"
+    yield f"  `scangate check --all` looks at every package, `scangate scan {key}` at this one"
+
+
+# ----------------------------------------------------------------------------------------------------- the text
+
+
+def _explained(known: Known, policy: "Policy", rule: str | None, context: Context) -> Iterator[str]:
+    from scangate import pipeline
+    from scangate.policy.trace import trace
+
+    run = _run(policy, (), context)
+    (verdict,) = pipeline.judge(run, [known.subject], (), {}).subjects
+    traces = {each.rule.id: each for each in trace(policy.rules, known.subject)}
+    yield f"{known.subject.key}: {_decided(verdict, policy) if known.is_whole else 'not all of it is known here'}"
+    yield from _places(known.subject)
+    yield from (f"  {remark}" for remark in known.remarks)
+    yield from _observed(known.subject)
+    if rule is not None:
+        yield from _one_rule(traces[rule], verdict)
+        return
+    for finding in verdict.findings:
+        yield from _finding(finding, policy, known.subject, context)
+    if known.is_whole:
+        yield from (line for each in verdict.shortfalls for line in _shortfall(each))
+        yield from _others([each for each in traces.values() if not each.matches])
+
+
+def _decided(verdict: SubjectVerdict, policy: "Policy") -> str:
+    """What the policy says now, and because of what."""
+    denying = [each.rule for each in verdict.findings if each.allowed is None and each.action is Action.DENY]
+    warning = [each.rule for each in verdict.findings if each.allowed is None and each.action is Action.WARN]
+    failing = [each.shortfall.code for each in verdict.shortfalls if each.action is OutcomeAction.FAIL]
+    lacking = [each.shortfall.code for each in verdict.shortfalls if each.action is OutcomeAction.WARN]
+    match verdict.status:
+        case Status.BLOCKED:
+            why = denying
+        case Status.INCOMPLETE:
+            why = [*map(str, failing)]
+        case Status.WARNED:
+            why = [*warning, *map(str, lacking)]
+        case Status.PASSED:
+            why = []
+    because = f" because of {', '.join(dict.fromkeys(why))}" if why else ""
+    return f"{verdict.status} by {policy.where}{because}"
+
+
+def _places(subject: Subject) -> Iterator[str]:
+    for entry in subject.dependencies:
+        path = f", {' → '.join(entry.path)}" if entry.path else ""
+        yield f"  {entry.lockfile}:{entry.line}, {entry.scope}, {entry.relation}{path}"
+    for change in subject.changes:
+        before = f" (before: {change.before.version})" if change.before is not None and change.before.version else ""
+        yield f"  {change.kind} since the base{before}"
+
+
+def _observed(subject: Subject) -> Iterator[str]:
+    """How many observations of each kind an engine gave, or why it gave none."""
+    from scangate.policy.conditions import KINDS
+
+    words = {kind.type: observe for observe, kind in KINDS.items()}
+    for result in subject.results:
+        match result:
+            case Analysed():
+                counted = Counter(words[type(each)] for each in result.observations)
+                shown = ", ".join(f"{observe} {count}" for observe, count in sorted(counted.items())) or "nothing"
+                made = f", report of {result.created:%Y-%m-%d}" if result.created else ""
+                yield f"  observed by {result.engine}{made}: {shown}"
+            case Shortfall():
+                yield f"  not analysed{f' by {result.engine}' if result.engine else ''}: {result.code}"
+
+
+def _finding(finding: Finding, policy: "Policy", subject: Subject, context: Context) -> Iterator[str]:
+    from scangate.output.evidence import describe
+
+    yield f"{finding.rule} ({finding.where}) matches: {finding.title}"
+    shown = finding.evidence[:MAX_EVIDENCE]
+    yield from (f"  {describe(each)}" for each in shown)
+    if len(finding.evidence) > len(shown):
+        yield f"  and {len(finding.evidence) - len(shown)} more (--rule {finding.rule})"
+    yield f"  {finding.severity}: {finding.action}, decided by {finding.decided_by}"
+    if finding.allowed is not None:
+        allowed = finding.allowed
+        yield f"  allowed by {allowed.where} until {allowed.expires} ({allowed.owner}): {allowed.reason}"
+        return
+    today = context.now().date()
+    yield from (
+        f"  not allowed by {entry.place}: {_why_not(entry, subject, today)}"
+        for entry in policy.allow
+        if finding.rule in entry.rules and _is_of_it(entry, subject)
+    )
+
+
+def _is_of_it(entry: "AllowEntry", subject: Subject) -> bool:
+    """Whether an exception is for some version of the package."""
+    purl = entry.purl
+    return purl is not None and purl.ecosystem is subject.ecosystem and purl.package_name == subject.name
+
+
+def _why_not(entry: "AllowEntry", subject: Subject, today: date) -> str:
+    if today >= entry.expires:
+        return f"it ended on {entry.expires}"
+    if not entry.every_version and entry.purl is not None and entry.purl.version != subject.version:
+        return f"it is for {entry.target}"
+    return "the evidence is not the one that it is for" if entry.evidence else "it is for another package"
+
+
+def _shortfall(decided: DecidedShortfall) -> Iterator[str]:
+    from scangate.output.advice import MEANING
+
+    meaning, advice = MEANING[decided.shortfall.code]
+    yield f"{decided.shortfall.code}: {meaning}"
+    if decided.shortfall.detail:
+        yield f"  {decided.shortfall.detail}"
+    yield f"  {decided.action}, decided by {decided.decided_by}"
+    yield f"  {advice}"
+
+
+def _others(traces: Sequence["Trace"]) -> Iterator[str]:
+    """The rules that do not match: one by one where it was near, else by what failed. `--rule` says all of it."""
+    near = [each for each in traces if any(look.is_near for look in each.looks)]
+    if near:
+        yield "nearly match:"
+    yield from (f"  {each.rule.id}: {each.why}" for each in near)
+    failed: dict[str, list[str]] = {}
+    idle: dict[str, list[str]] = {}
+    for each in traces:
+        if each not in near:
+            what = " or ".join(sorted({look.failed for look in each.looks}))
+            reasons, reason = (failed, f"{what} does not hold") if each.looks else (idle, each.why)
+            reasons.setdefault(reason, []).append(each.rule.id)
+    for title, reasons in (("looked at it, and do not match:", failed), ("had nothing to look at:", idle)):
+        if reasons:
+            yield title
+        yield from (f"  {reason}: {', '.join(names)}" for reason, names in reasons.items())
+
+
+def _one_rule(trace: "Trace", verdict: SubjectVerdict) -> Iterator[str]:
+    """Every observation that the rule looked at: what matches first."""
+    from scangate.output.evidence import describe
+
+    yield f"{trace.rule.id} ({trace.rule.place}) {'matches' if trace.matches else 'does not match'}: {trace.why}"
+    for look in sorted(trace.looks, key=lambda look: not look.matches):
+        yield f"  {describe(look.observation)}: {'matches' if look.matches else look.why}"
+    for finding in verdict.findings:
+        if finding.rule == trace.rule.id:
+            yield f"  {finding.severity}: {finding.action}, decided by {finding.decided_by}"
+
+
+def _say(context: Context, lines: Iterable[str]) -> None:
+    from scangate.output import escape
+
+    context.stdout.write(escape.log("".join(f"{escape.terminal(line)}\n" for line in lines)))
+    context.stdout.flush()

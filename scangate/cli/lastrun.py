@@ -1,0 +1,279 @@
+"""The last verdict of each project, kept beside the cache: what `explain` explains and `allow` pins.
+
+It is the document of `--format json`, so that one which a CI kept can be read in its place.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from scangate import __version__
+from scangate.cli import analysis, project
+from scangate.cli.context import Context
+from scangate.errors import ExitCode, StateError, UsageError
+from scangate.models import (
+    Change,
+    ChangeKind,
+    Dependency,
+    Ecosystem,
+    Engine,
+    Kind,
+    LockFact,
+    Network,
+    Observation,
+    OutcomeCode,
+    Phase,
+    Relation,
+    Scope,
+    Shortfall,
+    Subject,
+    Verdict,
+)
+from scangate.purls import npm, pypi
+
+FOLDER = "last-run"
+MAX_BYTES = 64 * 1024 * 1024
+"""Of a verdict that is kept, or handed in; a larger one is not kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One finding of a run, as far as it matters afterwards."""
+
+    rule: str
+    action: str
+    engine: Engine | None
+    evidence: tuple[Observation, ...]
+    is_allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package of a run. `subject` has no observations: `analysed` names the engines that gave a report."""
+
+    subject: Subject
+    status: str
+    findings: tuple[Found, ...]
+    analysed: tuple[Engine, ...]
+    shortfalls: tuple[Shortfall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRun:
+    """`when` and `kept_under` (the analyser, as the cache has it) are empty where a document was handed in."""
+
+    packages: Mapping[str, Package]
+    """By key."""
+    policy: str
+    analyser: str
+    when: str = ""
+    kept_under: str = ""
+
+    def package(self, key: str) -> Package | None:
+        return self.packages.get(key)
+
+
+def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) -> None:
+    """Keep the verdict for this project. Where that cannot be done, it is said, and the run is what it was."""
+    from scangate.output import escape, verdict_json
+
+    text = verdict_json.render(verdict, exit_code=code, version=__version__)
+    record = json.dumps({"when": context.now().isoformat(), "kept_under": kept_under}) + "\n" + text
+    try:
+        path = _path(context)
+        if len(record) <= MAX_BYTES:
+            _write(path, record)
+    except (OSError, StateError) as exc:
+        reason = exc.message if isinstance(exc, StateError) else exc.strerror or type(exc).__name__
+        context.say(f"scangate: warning: this run is not kept for `scangate explain`: {escape.terminal(reason)}")
+
+
+def load(context: Context) -> LastRun | None:
+    """The last run in this project; None where none was kept. Raises StateError where it cannot be used."""
+    path = _path(context)
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+                raise StateError(f"{path} is no file, or belongs to another user.", "Remove it.")
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StateError(f"{path}: cannot be read: {exc.strerror}.", "Remove it, and run `scangate check`.") from exc
+    head, _, text = content.partition(b"\n")
+    try:
+        about = json.loads(head)
+        return _read(json.loads(text), when=str(about["when"]), kept_under=str(about["kept_under"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+        raise StateError(f"{path}: it is no record of a run.", "Run `scangate check` again.") from exc
+
+
+def handed_in(path: Path, context: Context) -> LastRun:
+    """A verdict that another machine kept (`--format json=FILE`). Raises UsageError."""
+    hint = "Name what `scangate check --format json=FILE` wrote."
+    try:
+        with (context.cwd / path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_BYTES // 1024**2} MiB", hint)
+        return _read(json.loads(content))
+    except OSError as exc:
+        raise UsageError(f"{path}: cannot be read: {exc.strerror}", hint) from exc
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
+        raise UsageError(f"{path}: not a verdict", hint) from exc
+
+
+def _path(context: Context) -> Path:
+    from scangate.service.cache import check_directory
+
+    root = project.root(context).resolve()
+    top = analysis.cache_dir(context)
+    folder = top / FOLDER
+    for directory in (top, folder):
+        check_directory(directory, workspace=root)
+    return folder / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, for this user alone: it tells what is installed here."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+# --------------------------------------------------------------------------------------------------- documents
+
+_Json = Mapping[str, Any]
+
+
+def _read(document: _Json, *, when: str = "", kept_under: str = "") -> LastRun:
+    """Raises KeyError, TypeError, ValueError, AttributeError where it is no verdict."""
+    packages = [_package(each) for each in document["packages"]]
+    return LastRun(
+        packages={each.subject.key: each for each in packages},
+        policy=str(document["policy"]),
+        analyser=str(document["analyser"]),
+        when=when and datetime.fromisoformat(when).strftime("%Y-%m-%d %H:%M UTC"),
+        kept_under=kept_under,
+    )
+
+
+def _package(said: _Json) -> Package:
+    subject = Subject(
+        key=str(said["key"]),
+        ecosystem=Ecosystem(said["ecosystem"]),
+        name=str(said["name"]),
+        version=_text(said["version"]),
+        purl=_text(said["purl"]),
+        dependencies=tuple(_dependency(each) for each in said["dependencies"]),
+    )
+    return Package(
+        subject=_with_changes(subject, said["changes"]),
+        status=str(said["status"]),
+        findings=tuple(_finding(each) for each in said["findings"]),
+        analysed=tuple(Engine(each["engine"]) for each in said["analyses"] if each["result"] == "analysed"),
+        shortfalls=tuple(_shortfall(each) for each in said["outcomes"]),
+    )
+
+
+def _dependency(said: _Json) -> Dependency:
+    return Dependency(
+        ecosystem=Ecosystem(said["ecosystem"]),
+        name=str(said["name"]),
+        version=_text(said["version"]),
+        kind=Kind(said["kind"]),
+        purl=_text(said["purl"]),
+        registry=_text(said["registry"]),
+        source=_text(said["source"]),
+        integrity=tuple(map(str, said["integrity"])),
+        scope=Scope(said["scope"]),
+        relation=Relation(said["relation"]),
+        path=tuple(map(str, said["path"])),
+        lockfile=str(said["lockfile"]),
+        line=int(said["line"]),
+        facts=tuple(
+            LockFact(check=str(fact["check"]), detail=str(fact["detail"]), line=int(fact["line"]))
+            for fact in said["facts"]
+        ),
+    )
+
+
+def _with_changes(subject: Subject, said: Sequence[_Json]) -> Subject:
+    entries = {(entry.lockfile, entry.line): entry for entry in subject.dependencies}
+    changes = []
+    for each in said:
+        entry = entries[str(each["lockfile"]), int(each["line"])]
+        before, known = each["before"], None
+        if before is not None:
+            version = _text(before["version"])
+            purl = _purl(entry, version) if version != entry.version else entry.purl
+            known = replace(entry, version=version, purl=purl, integrity=(), facts=(), scope=Scope(before["scope"]))
+        changes.append(Change(kind=ChangeKind(each["change"]), dependency=entry, before=known))
+    return replace(subject, changes=tuple(changes))
+
+
+def _purl(entry: Dependency, version: str | None) -> str | None:
+    """The purl of another version of an entry, where both are of a public registry."""
+    if entry.purl is None or version is None:
+        return None
+    match entry.ecosystem:
+        case Ecosystem.NPM:
+            return npm(entry.name, version)
+        case Ecosystem.PYPI:
+            return pypi(entry.name, version)
+        case Ecosystem.VSCODE_EXTENSION:
+            return None
+
+
+def _finding(said: _Json) -> Found:
+    return Found(
+        rule=str(said["rule"]),
+        action=str(said["action"]),
+        engine=None if said["engine"] is None else Engine(said["engine"]),
+        evidence=tuple(_observation(each) for each in said["evidence"]),
+        is_allowed=said["allowed"] is not None,
+    )
+
+
+def _shortfall(said: _Json) -> Shortfall:
+    return Shortfall(
+        code=OutcomeCode(said["code"]),
+        detail=str(said["detail"]),
+        engine=None if said["engine"] is None else Engine(said["engine"]),
+        phase=None if said["phase"] is None else Phase(said["phase"]),
+        task_id=None if said["task_id"] is None else int(said["task_id"]),
+    )
+
+
+_WORDS: Mapping[str, type[Phase] | type[Network]] = {"phase": Phase, "network": Network}
+
+
+def _observation(said: _Json) -> Observation:
+    from scangate.output.verdict_json import OBSERVATION_TYPES
+
+    (made,) = (kind for kind, word in OBSERVATION_TYPES.items() if word == said["type"])
+    values: dict[str, Any] = {}
+    for field in fields(made):
+        value = said[field.name]
+        if field.name in _WORDS:
+            value = _WORDS[field.name](value)
+        values[field.name] = tuple(map(str, value)) if isinstance(value, list) else value
+    return made(**values)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
