@@ -318,6 +318,46 @@ def test_nothing_new_is_a_verdict_that_needs_no_service(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        ("--jobs", "0"),
+        ("--timeout", "0"),
+        ("--timeout", "nan"),
+        ("--max-packages", "-1"),
+        ("--rate", "x"),
+        ("--format", "x"),
+    ],
+)
+def test_wrong_usage_is_wrong_also_where_nothing_is_new(world: World, options: tuple[str, ...]) -> None:
+    result = world.check(world.checkout(world.project.f2), "--base", "HEAD", *options)
+    assert (result.code, result.out) == (2, "")
+
+
+def test_a_dry_run_of_nothing_sends_nothing(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    result = world.scangate("check", "--base", "HEAD", "--dry-run", cwd=clone.folder)
+    assert (result.code, result.out) == (0, "")
+    assert "nothing is new" in result.err
+
+
+def test_nothing_new_imports_nothing_heavy(world: World, own_world: Path) -> None:
+    clone = world.checkout(world.project.f2)
+    clone.write({"site/package-lock.json": lock(CLEAN)})
+    code = (
+        "import sys; from scangate.cli.main import run; code = run(['check', '--base', 'HEAD']);"
+        "heavy = {'requests', 'urllib3', 'asyncio', 'ssl', 'sqlite3', 'yaml', 're2', 'starlette', 'packaging'};"
+        "print(code, sorted(heavy & sys.modules.keys()))"
+    )
+    environ = {"HOME": str(own_world), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    for _ in range(2):  # an added lockfile that holds nothing new, then the very same files
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=clone.folder, env=environ, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.splitlines()[-1] == "0 []"
+        (clone.folder / "site" / "package-lock.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"package-lock.json": lock(ALSO, CLEAN, MALICIOUS).replace("  ", "   ")},
@@ -374,7 +414,7 @@ def test_what_is_new_is_labelled(world: World) -> None:
 
 def test_a_deleted_lockfile_is_denied_unless_a_sibling_replaces_it(world: World) -> None:
     clone = world.checkout(world.project.merge)
-    (clone.folder / "site" / "package-lock.json").unlink()
+    (clone.folder / "site" / "package-lock.json").unlink(missing_ok=True)
     result = world.check(clone, "--base", "HEAD")
     assert result.code == 1
     (gone,) = [one for one in result.json["lockfiles"] if one["findings"]]  # type: ignore[attr-defined]
