@@ -4,6 +4,9 @@ import re
 
 _COMMAND_START = re.compile(r"^(\s*)::", re.MULTILINE)
 
+_COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")
+"""`##[command]` of GitHub's and Azure's runners, `##vso[…]` of Azure's alone, `##teamcity[…]`."""
+
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 """Fillers, joiners and selectors that `str.isprintable` lets pass and nobody sees (Default_Ignorable_Code_Point)."""
 
@@ -32,10 +35,15 @@ def terminal(text: str) -> str:
 def log(text: str) -> str:
     """A whole rendered text, made harmless for CI runners that read commands from logs.
 
-    GitHub's runner obeys `::command::` at the start of a line and `##[command]` anywhere. Wrapping can move foreign
-    text to a line's start, so this is done to the finished text.
+    GitHub's runner obeys `::command::` at the start of a line and `##[command]` anywhere, Azure's `##vso[command]`.
+    Wrapping can move foreign text to a line's start, so this is done to the finished text.
     """
-    return _COMMAND_START.sub(r"\1:\\:", text).replace("##[", "##\\[")
+    return _COMMAND_ANYWHERE.sub(r"##\\", _COMMAND_START.sub(r"\1:\\:", text))
+
+
+def json(text: str) -> str:
+    """The same for a whole JSON document: to its reader it stays what it was, for one `#` becomes an escape."""
+    return _COMMAND_ANYWHERE.sub(r"#\\u0023", text)
 
 
 def command_data(text: str) -> str:
@@ -97,8 +105,8 @@ def _span(words: list[str], *, cell: bool) -> list[str]:
 def xml(text: str) -> str:
     """Text or an attribute's value in XML 1.0, for which control characters are not even allowed as references.
 
-    `::` and `##[` are written with a reference: an XML reader sees them, a CI runner does not. `[[ATTACHMENT|path]]`
-    makes Jenkins and GitLab show a file: a backslash stands in it.
+    `::` and what `log` looks for are written with a reference: an XML reader sees them, a CI runner does not.
+    `[[ATTACHMENT|path]]` makes Jenkins and GitLab show a file: a backslash stands in it.
     """
     text = (
         terminal(text)
@@ -108,7 +116,7 @@ def xml(text: str) -> str:
         .replace(">", "&gt;")
         .replace('"', "&quot;")
     )
-    return text.replace("'", "&apos;").replace("::", ":&#58;").replace("##[", "#&#35;[")
+    return _COMMAND_ANYWHERE.sub("#&#35;", text.replace("'", "&apos;").replace("::", ":&#58;"))
 
 
 def shorten(text: str, limit: int) -> str:

@@ -27,7 +27,7 @@ from scangate.models import (
     SubjectVerdict,
     Verdict,
 )
-from scangate.output import facts
+from scangate.output import escape, facts
 from scangate.output.evidence import describe
 
 SCHEMA_VERSION = 1
@@ -67,7 +67,7 @@ def render(verdict: Verdict, *, exit_code: ExitCode, version: str) -> str:
 
 def dumps(document: object) -> str:
     """ASCII JSON. `##[` would be a command to a CI runner even inside a string: one `#` is written as an escape."""
-    return json.dumps(document, indent=2).replace("##[", "#\\u0023[") + "\n"
+    return escape.json(json.dumps(document, indent=2)) + "\n"
 
 
 def dependency(entry: Dependency) -> dict[str, Any]:
