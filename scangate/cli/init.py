@@ -20,9 +20,6 @@ HOOK_FILE = ".pre-commit-config.yaml"
 _LISTED = 20
 """Lockfiles, hosts and names that the policy's comments list, at most."""
 
-CHECKOUT = "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2"
-CACHE = "actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae # v5.0.5"
-
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
@@ -186,43 +183,8 @@ def _glob(ecosystem: Ecosystem, name: str) -> str:
 
 
 def workflow_text() -> str:
-    return f"""# Checks what a change brings in, before it is merged. docs/ci of scangate says more.
-name: scangate
-
-on:
-  pull_request:
-  merge_group:
-  push:
-    branches: [main, master]
-
-permissions: {{}}
-
-concurrency:
-  group: scangate-${{{{ github.ref }}}}
-  cancel-in-progress: ${{{{ github.event_name == 'pull_request' }}}}
-
-jobs:
-  check:
-    name: Check the lockfiles
-    runs-on: ubuntu-24.04
-    timeout-minutes: 30
-    permissions:
-      contents: read # for the lockfiles of the change and of its base
-    steps:
-      - uses: {CHECKOUT}
-        with:
-          fetch-depth: 0
-          persist-credentials: false
-      - uses: {CACHE}
-        with:
-          path: ~/.cache/scangate
-          key: scangate-${{{{ github.run_id }}}}
-          restore-keys: scangate-
-      - name: scangate check
-        run: pipx run --spec scangate=={__version__} scangate check
-        env:
-          SCANGATE_API_KEY: ${{{{ secrets.SCANGATE_API_KEY }}}}
-"""
+    """docs/ci/github-minimal.yml; that folder has more, for code scanning, comments, merge queues, forks."""
+    return _WORKFLOW
 
 
 def hook_text() -> str:
@@ -231,6 +193,32 @@ def hook_text() -> str:
     rev: v{__version__}
     hooks:
       - id: scangate
+      - id: scangate-push
+"""
+
+
+_WORKFLOW = """# The gate: what a change brings in is analysed before it is merged.
+name: scangate
+on:
+  pull_request:
+  push:
+    branches: [main] # keeps the reports for the pull requests to come
+permissions:
+  contents: read
+concurrency:
+  group: scangate-${{ github.ref }}
+  cancel-in-progress: ${{ github.event_name == 'pull_request' }}
+jobs:
+  scangate:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0
+        with:
+          fetch-depth: 2 # the merge commit and its first parent: what the pull request is compared with
+          persist-credentials: false
+      - uses: scangate/scangate@v1 # zizmor: ignore[unpinned-uses] put the commit of the release that you take here
+        with:
+          api-key: ${{ secrets.SCANGATE_API_KEY }}
 """
 
 
