@@ -3,7 +3,7 @@
 import secrets
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import Event
 from typing import assert_never
@@ -14,10 +14,12 @@ from scangate.local.engines import compose, phases_npm, phases_pypi, places
 from scangate.local.engines.base import COMPLETED, FAILED, Job, Outcome
 from scangate.local.fetch.base import Fetched, Fetcher, FetchError, Hint, Hints, IntegrityMismatch
 from scangate.local.sandbox import base as sandboxes
-from scangate.local.sandbox.base import PhasePlan, Sandbox
+from scangate.local.sandbox.base import PhasePlan, PhaseTrace, Sandbox
 from scangate.models import Ecosystem, Engine
 
 _NO_HINT = Hint()
+_MISSING = "Missing to build: "
+_LONGEST, _MOST_MISSING = 200, 50
 
 
 def new_baits() -> dict[str, str]:
@@ -89,7 +91,8 @@ class DynamicEngine:
             ),
             stop,
         )
-        return compose.report(fetched.purl, traces, baits, int(self._clock()), fetched.missing)
+        missing = (*fetched.missing, *_missing_to_build(traces))
+        return compose.report(fetched.purl, traces, baits, int(self._clock()), missing)
 
 
 def _unsupported(job: Job) -> str | None:
@@ -103,6 +106,13 @@ def _unsupported(job: Job) -> str | None:
     if ecosystem not in (Ecosystem.NPM, Ecosystem.PYPI):
         return f"{ecosystem} packages are not supported by the local engine."
     return None
+
+
+def _missing_to_build(traces: Iterable[PhaseTrace]) -> tuple[str, ...]:
+    """In the words of helpers/build.py. The build may add to them, and so say that it lacks what it does not."""
+    lines = {line for trace in traces for line in trace.stdout.decode("utf-8", "replace").splitlines()}
+    found = sorted(line.removeprefix(_MISSING)[:_LONGEST] for line in lines if line.startswith(_MISSING))
+    return tuple(f"{each} (to build it)" for each in found[:_MOST_MISSING])
 
 
 def _plan(fetched: Fetched) -> tuple[PhasePlan, ...]:

@@ -204,6 +204,24 @@ def test_ways_to_be_imported(
 
 
 @SANDBOX
+def test_what_a_build_asks_for_and_does_not_get_is_told(registry: Registry, fetcher: PackageFetcher) -> None:
+    """setup_requires of an old setup.py, which its backend only says when it is asked."""
+    pyproject = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    wanted = ["pbr >= 2", "setuptools", "old-tool; python_version"]
+    asks = f"\ndef get_requires_for_build_wheel(settings):\n    return {wanted}\n"
+    registry.pypi(
+        "app", "app-1.0.tar.gz", sdist("app", "1.0", {"pyproject.toml": pyproject, "backend.py": BACKEND + asks})
+    )
+    for tool in ("setuptools", "wheel"):
+        registry.pypi(tool, f"{tool}-1.0-py3-none-any.whl", wheel(tool, "1.0", {}))
+    found = _read(_analyse(BubblewrapSandbox(), fetcher, "pkg:pypi/app@1.0"), "pkg:pypi/app@1.0")
+    (shortfall,) = (each for each in found.shortfalls if each.code is OutcomeCode.DEPENDENCY_MISSING)
+    assert shortfall.detail == (
+        "These were not there while it ran: old-tool; python_version (to build it), pbr >= 2 (to build it)."
+    )
+
+
+@SANDBOX
 def test_nothing_hides_behind_many_others(registry: Registry, fetcher: PackageFetcher) -> None:
     files = {f"m{number:02}.py": "" for number in range(60)} | {"m60.py": "open('/tmp/imported', 'w').close()"}
     main = "def last(): open('/tmp/executed', 'w').close()\ndef main(): pass"
