@@ -81,15 +81,15 @@ What is not whole is told, and the policy decides on it:
 
 | where | what it takes |
 |---|---|
-| Debian 12, a fresh one | `make demo` installs what it needs, as root or by sudo; shown as root and as an ordinary user |
-| Ubuntu 24.04 | AppArmor keeps ordinary users from user namespaces: `scangate doctor` prints the profile that mends it |
-| a container, as an ordinary user | `docker run --user 1000:1000`, with the three options below |
-| a container, as root | `docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN`, with the three options below |
+| Debian 12, a fresh one | `make demo` installs what it needs, as root or by sudo; then as any user |
+| Ubuntu 24.04 | AppArmor restricts user namespaces: `scangate doctor` prints the profile that mends it |
+| a container, as an ordinary user | `docker run --user 1000:1000` and the three options below |
+| a container, as root | `docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN` and the same |
 | a rootless container | root there is an ordinary user of the machine, and treated as one |
 | a chroot | not at all: the kernel makes no user namespaces there. `systemd-nspawn -D DIRECTORY` is none |
 
 ```console
-$ docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined ...
+--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined
 ```
 
 The options take down walls between the container and the machine: give it nothing else to guard. The tests run
