@@ -61,8 +61,14 @@ allow:
 
 Rules turn what was observed into findings; a finding's severity gives its action (`deny` ends the run with exit code
 1). What was not analysed, or not wholly, is an outcome with a code; `fail` ends the run with exit code 3, and 1 wins.
-An `allow` entry silences its rules on its package and nothing else, is shown in every output, and stops working on its
-day. Patterns are [RE2](https://github.com/google/re2/wiki/Syntax): no pattern and no input can make them slow.
+An `allow` entry silences its rules on its package or lockfile and nothing else, is shown in every output with its owner
+and reason, and stops working on its day; with `evidence`, anything that its author did not see voids it. What such
+entries are found to be (expired, unused, too broad, shadowed) does what `lints` says. `overrides` cap what findings do
+where a package is only for development, in some lockfile and so on, and leave alone what happens at install unless they
+say otherwise. `extends` builds on another file of the repository. Whatever makes a verdict milder is named in it, by
+file and line.
+
+Patterns are [RE2](https://github.com/google/re2/wiki/Syntax): no pattern and no input can make them slow.
 `{name}` and `{version}` in a pattern on commands stand for the package's own. `@name` stands for a set; `@registries`
 for the public registries' hosts.
 

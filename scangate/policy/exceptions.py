@@ -26,7 +26,7 @@ class Exceptions:
         for entry in self._valid:
             self._by_target[_target(entry)].append(entry)
         self._order = {id(entry): number for number, entry in enumerate(self._valid)}
-        self._excuses: dict[Observe, dict[object, Excuse]] = defaultdict(dict)
+        self._excuses: dict[int, Mapping[type[Observation], Excuse]] = {}
         self._used: set[int] = set()
         self._judged: dict[int, bool] = {}
         """By entry: whether all that it can silence was there to be seen, in every package that it is for."""
@@ -68,19 +68,16 @@ class Exceptions:
 
     def _fits(self, entry: AllowEntry, finding: Finding, package: Package | None) -> bool:
         """Without a condition on the evidence, any; else every observation has to fit: one that is new voids it."""
-        by_kind = {KINDS[observe].type: observe for observe, _ in entry.evidence}
-        wanted = dict(entry.evidence)
-
-        def fits(observation: Observation) -> bool:
-            observe = by_kind.get(type(observation))
-            if observe is None:
-                return False
-            known = self._excuses[observe]
-            if wanted[observe] not in known:
-                known[wanted[observe]] = Excuse(KINDS[observe], wanted[observe])
-            return known[wanted[observe]].fits(observation, package)
-
-        return not entry.evidence or all(fits(observation) for observation in finding.evidence)
+        if not entry.evidence:
+            return True
+        if id(entry) not in self._excuses:
+            of_kind = {KINDS[observe].type: Excuse(KINDS[observe], wanted) for observe, wanted in entry.evidence}
+            self._excuses[id(entry)] = of_kind
+        excuses = self._excuses[id(entry)]
+        return all(
+            (excuse := excuses.get(type(observation))) is not None and excuse.fits(observation, package)
+            for observation in finding.evidence
+        )
 
     # ----------------------------------------------------------------------------------------------- lints
 

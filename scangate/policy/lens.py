@@ -251,12 +251,13 @@ class Excuse:
     """Several sets of conditions on one kind of observation; an observation fits where any of them holds."""
 
     def __init__(self, kind: ObservationKind[Any], alternatives: Alternatives) -> None:
-        self._conditions = _Conditions(kind.keys)
-        self._tests = tuple(self._conditions.test(each) for each in alternatives)
-        self._conditions.compile()
+        conditions = _Conditions(kind.keys)
+        self._tests = tuple(conditions.test(each) for each in alternatives)
+        conditions.compile()
+        self._holding = conditions.begin()
 
     def fits(self, observation: Observation, package: Package | None) -> bool:
-        held = self._conditions.begin()(observation)
+        held = self._holding(observation)
         return any(test.holds(observation, held, package) for test in self._tests)
 
 
