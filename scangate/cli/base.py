@@ -10,11 +10,9 @@ from scangate.changes.git import Git, GitError
 from scangate.changes.objects import Objects
 from scangate.changes.trees import Place
 from scangate.cli.context import Context
+from scangate.cli.options import HOOK_TIMEOUT
 from scangate.cli.sides import Sides
 from scangate.errors import ExitCode, UsageError
-
-HOOK_TIMEOUT = 60.0
-"""Seconds that somebody who commits waits, at most."""
 
 _ALL = "everything is checked (--all)."
 
@@ -27,7 +25,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="check every dependency, new or not")
     side = parser.add_mutually_exclusive_group()
-    side.add_argument("--staged", action="store_true", help="check what is about to be committed (in a commit hook)")
+    side.add_argument(
+        "--staged",
+        action="store_true",
+        help="check what is about to be committed (in a commit hook); outside of CI --timeout is"
+        f" {HOOK_TIMEOUT:g} then, where it is not given",
+    )
     side.add_argument("--pushed", action="store_true", help="check the commit that is about to be pushed (in a hook)")
     parser.add_argument("--explain-base", action="store_true", help="say which base it is and why; check nothing")
     parser.add_argument(

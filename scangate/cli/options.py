@@ -9,6 +9,8 @@ RATE = "100/h"
 TIMEOUT = 1200.0
 LOCAL_TIMEOUT = 3600.0
 """Seconds. Two packages side by side, a second or five each: a project of a thousand in its first run."""
+HOOK_TIMEOUT = 60.0
+"""Seconds that somebody who commits waits, at most."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -119,7 +119,7 @@ def test_ctrl_c_prints_what_is_known_and_exits_130(
         out, err = running.communicate(timeout=30)
     assert running.returncode == 130, err
     assert "plain-crypto-replica" in out
-    assert "pending (1)" in out
+    assert "pending (1" in out
     assert "Traceback" not in err
 
 
