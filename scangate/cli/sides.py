@@ -164,8 +164,7 @@ class Sides:
         current = examine(parsed, registries)
         if self._before is None:
             return Read(current=current, selection=Selection(lockfiles=current, compared=self.compared))
-        known = {one.path: one for one in parsed if one.path in found.same}
-        base, notices = _read_base(found.before, known, registries)
+        base, notices = _read_base(found, parsed, registries)
         selection = select_new(
             current,
             examine(base, registries),
@@ -271,16 +270,24 @@ def _moved(path: str, before: str | None, now: str | None) -> PolicyNotice:
 
 
 def _read_base(
-    found: Sequence[Candidate], known: Mapping[str, Lockfile], registries: Registries
+    found: Found, parsed: Sequence[Lockfile], registries: Registries
 ) -> tuple[tuple[Lockfile, ...], tuple[PolicyNotice, ...]]:
-    """The base's lockfiles; those that are `known` need not be parsed again."""
+    """The base's lockfiles; of the current ones, `parsed`, the same need not be parsed again, the others not wholly."""
     from scangate.lockfiles.selection import is_prose, without_overlaps
 
     base: list[Lockfile] = []
     notices: list[PolicyNotice] = []
-    for one in without_overlaps(found):
+    current = {one.path: one for one in parsed}
+    files = {one.path: one.files for one in found.current}
+    for one in without_overlaps(found.before):
+        now = current.get(one.path)
         try:
-            base.append(known.get(one.path) or lockfiles.read(one.path, one.format, one.files, registries))
+            if now is None:
+                base.append(lockfiles.read(one.path, one.format, one.files, registries))
+            elif one.path in found.same:
+                base.append(now)
+            else:
+                base.append(lockfiles.read_beside(one, now, files[one.path], registries))
         except LockfileError as exc:
             if is_prose(one):
                 continue

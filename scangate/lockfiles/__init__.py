@@ -13,7 +13,7 @@ from scangate.files import Files
 from scangate.lockfiles.base import Format
 from scangate.lockfiles.selection import Found, is_prose, without_overlaps
 from scangate.models import Lockfile
-from scangate.registries import Registries
+from scangate.registries import NO_REGISTRIES, Registries
 
 
 def _npm() -> Format:
@@ -92,6 +92,25 @@ def read(path: str, format_: str, files: Files, registries: Registries) -> Lockf
     except PurlError as exc:
         # A name that no registry can have; the formats check what they can, this is the last line.
         raise LockfileError(path, exc.message, "Make the lockfile anew with the package manager.") from exc
+
+
+def read_beside(base: Found, current: Lockfile, files: Files, registries: Registries) -> Lockfile:
+    """Read the base's state of a lockfile that was read already: `current`, from `files`.
+
+    Lines, relations and paths of entries that both have may be the current ones. Raises LockfileError.
+    """
+    npmrc = posixpath.join(posixpath.dirname(base.path), ".npmrc")
+    trees = (base.files, files)
+    is_alone = registries == NO_REGISTRIES and not any(tree.read(npmrc) is not None for tree in trees)
+    if base.format == current.format == "npm-package-lock" and is_alone:
+        from scangate.lockfiles import npm_base
+
+        before, now = (tree.read(base.path) for tree in trees)
+        if before is not None and now is not None:
+            found = npm_base.read_beside(before, current, now)
+            if found is not None:
+                return found
+    return read(base.path, base.format, base.files, registries)
 
 
 def adds_nothing(format_: str, current: bytes, base: bytes) -> bool:

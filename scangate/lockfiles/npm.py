@@ -66,7 +66,7 @@ def _read(content: bytes, path: str, files: Files, registries: Registries) -> Lo
         tree = npm_entries.from_dependencies(document, path, _manifest(folder, files))
     else:
         raise LockfileError(path, "packages are not an object", _HINT, line=document.lines["packages"])
-    dependencies = _dependencies(tree, path, npmrc.read(folder, files), registries)
+    dependencies = dependencies_of(tree, path, npmrc.read(folder, files), registries)
     return Lockfile(path=path, format=NAME, dependencies=dependencies, facts=facts)
 
 
@@ -89,7 +89,7 @@ def _manifest(folder: str, files: Files) -> jsonlines.Object | None:
     return None if content is None else jsonlines.parse(content, path, {})
 
 
-def _dependencies(tree: Tree, path: str, config: npmrc.Npmrc, registries: Registries) -> tuple[Dependency, ...]:
+def dependencies_of(tree: Tree, path: str, config: npmrc.Npmrc, registries: Registries) -> tuple[Dependency, ...]:
     entries = tree.entries
     at = {entry.location: entry for entry in entries}
     sources = _tied(entries, list(map(Sources(config, registries, at).of, entries)))

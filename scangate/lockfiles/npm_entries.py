@@ -117,7 +117,7 @@ def _needs(members: Mapping[str, object], keys: Iterable[str]) -> Needs:
     return found
 
 
-def _scope(members: Mapping[str, object]) -> Scope:
+def scope_of(members: Mapping[str, object]) -> Scope:
     """npm: "dev" is needed by development only, "optional" by optional packages only, "devOptional" by both."""
     if "dev" in members and _flag(members, "dev"):
         return Scope.DEV
@@ -164,7 +164,7 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
         name = name if spec is None else _checked(name)
         needs = _needs(members, (*_MANIFEST_KEYS, "devDependencies"))
         return Entry(
-            location, place, "", name, line, version, spec, integrity, _scope(members), needs, own=spec is None
+            location, place, "", name, line, version, spec, integrity, scope_of(members), needs, own=spec is None
         )
     name = _checked(folder)
     if "name" in members:
@@ -176,7 +176,7 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     if spec is None and version is not None and not is_link and _NOT_A_RANGE.match(version):
         # npm then fetches NAME@VERSION, whatever that is: "npm:other@1.0.0" and a URL give another package.
         spec, version = version, None
-    entry = Entry(location, place, folder, name, line, version, spec, integrity, _scope(members), needs)
+    entry = Entry(location, place, folder, name, line, version, spec, integrity, scope_of(members), needs)
     if "inBundle" in members:
         entry.bundled = _flag(members, "inBundle")
     if is_link:
@@ -317,7 +317,7 @@ def _dependency(folder: str, place: str, line: int, members: dict[str, object]) 
         version,
         spec,
         integrity,
-        _scope(members),
+        scope_of(members),
         () if isinstance(members.get("requires"), bool) else _needs(members, ("requires",)),
         "bundled" in members and _flag(members, "bundled"),
     )

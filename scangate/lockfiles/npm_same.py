@@ -26,7 +26,7 @@ def adds_nothing(current: bytes, base: bytes) -> bool:
     if not set(_DIGEST.findall(current)) <= set(_DIGEST.findall(base)):
         return False
     try:
-        now, before = (json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique) for text in (current, base))
+        now, before = (json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique) for text in (current, base))
     except (ValueError, RecursionError):
         return False
     if not isinstance(now, dict) or not isinstance(before, dict) or "dependencies" in now:
@@ -42,7 +42,7 @@ def adds_nothing(current: bytes, base: bytes) -> bool:
     return not gone or _is_free_of(gone, entries)
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a key stands twice")
@@ -67,7 +67,7 @@ def _is_free_of(gone: Mapping[str, object], stays: Mapping[str, object]) -> bool
     if any(not isinstance(members, dict) or "link" in members or "inBundle" in members for members in stays.values()):
         return False
     left = {_name(place, members) for place, members in stays.items()}
-    return all(_is_public(place, members) and _name(place, members) not in left for place, members in gone.items())
+    return all(is_public(place, members) and _name(place, members) not in left for place, members in gone.items())
 
 
 def _name(place: str, members: object) -> tuple[object, object]:
@@ -75,7 +75,7 @@ def _name(place: str, members: object) -> tuple[object, object]:
     return members.get("name") or _folder(place), members.get("version")
 
 
-def _is_public(place: str, members: object) -> bool:
+def is_public(place: str, members: object) -> bool:
     """Of the public registry, by the URL of just this package, with a digest: it ties no name, and leads nowhere."""
     if not isinstance(members, dict) or not isinstance(members.get("integrity"), str):
         return False

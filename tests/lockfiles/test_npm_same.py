@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scangate import lockfiles
 from scangate.changes.select import select_new
 from scangate.lockfiles.examine import examine
+from scangate.lockfiles.npm_base import read_beside
 from scangate.lockfiles.npm_same import adds_nothing
 from scangate.models import Lockfile, Selection
 from scangate.registries import NO_REGISTRIES
@@ -30,9 +31,13 @@ def text(content: Document) -> bytes:
     return json.dumps(content, indent=2).encode()
 
 
-def whole(content: bytes) -> tuple[Lockfile, ...]:
+def read(content: bytes) -> Lockfile:
     files = Memory({"package-lock.json": content})
-    return examine([lockfiles.read("package-lock.json", "npm-package-lock", files, NO_REGISTRIES)], NO_REGISTRIES)
+    return lockfiles.read("package-lock.json", "npm-package-lock", files, NO_REGISTRIES)
+
+
+def whole(content: bytes) -> tuple[Lockfile, ...]:
+    return examine([read(content)], NO_REGISTRIES)
 
 
 def says_nothing(selection: Selection) -> bool:
@@ -197,3 +202,72 @@ def test_the_short_answer_is_the_long_one(base: Entries, data: st.DataObject) ->
     now, before = text(document(current)), text(document(base))
     if adds_nothing(now, before):
         assert says_nothing(select_new(whole(now), whole(before)))
+
+
+# ------------------------------------------------------------------------------------ the base beside the current one
+
+
+def told(selection: Selection) -> list[tuple[object, ...]]:
+    """What a selection says, without the base's lines and paths."""
+    return [
+        (
+            change.kind,
+            change.dependency,
+            change.before and (change.before.purl, change.before.version, change.before.integrity, change.before.scope),
+        )
+        for change in selection.changes
+    ]
+
+
+def agree(now: bytes, before: bytes) -> bool:
+    """Whether the base could be read beside the current state; what is new must then be the same as by a whole read."""
+    beside = read_beside(before, read(now), now)
+    if beside is None:
+        return False
+    short = select_new(whole(now), examine([beside], NO_REGISTRIES))
+    long = select_new(whole(now), whole(before))
+    assert told(short) == told(long)
+    assert short.lockfiles == long.lockfiles
+    return True
+
+
+@pytest.mark.parametrize("name", ["v3", "v3-real", "workspaces", "elsewhere", "unresolved"])
+def test_a_real_lockfile_with_other_versions_in_its_base(name: str) -> None:
+    current, base = real(name), real(name)
+    entries: Entries = base["packages"]  # type: ignore[assignment]
+    places = [place for place, members in entries.items() if "integrity" in members]
+    for place in places[::3]:
+        entries[place]["version"] = "0.0.1"
+    for place in places[1::3]:
+        del entries[place]
+    assert agree(text(current), text(base))
+    assert agree(text(base), text(current))
+
+
+@given(_entries(), st.data())
+def test_the_base_read_beside_the_current_state_is_the_base_read_wholly(base: Entries, data: st.DataObject) -> None:
+    kept = data.draw(st.lists(st.sampled_from(sorted(base)), unique=True))
+    current = {place: base[place] for place in kept}
+    if data.draw(st.booleans()):
+        current |= data.draw(_entries())
+    agree(text(document(current)), text(document(base)))
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"packages": []}',
+        "{}".encode("utf-16"),
+        text(document(PLAIN)).replace(b'"version": "1.0.0",', b'"version": "6.6.6", "version": "1.0.0",', 1),
+        text(document(PLAIN, dependencies={})),
+        text(document(PLAIN | {"node_modules/x": entry("x", "1.0.0", inBundle=True)})),
+        text(document(PLAIN | {"node_modules/..": entry("x", "1.0.0")})),
+        text(document(PLAIN) | {"lockfileVersion": 2}),
+    ],
+)
+def test_a_base_that_has_to_be_read_wholly(base: bytes) -> None:
+    now = text(document(PLAIN))
+    assert read_beside(base, read(now), now) is None
