@@ -208,7 +208,8 @@ def test_every_row_of_the_language_of_outcomes_has_the_default_that_the_document
     }  # fmt: skip
     warning = {str(code) for code, action in outcomes.items() if action == "warn"}
     assert warning == {
-        "private-registry", "file", "unpinned", "import-failed", "phase-error", "dependency-missing", "unsupported-ecosystem", "stale",
+        "private-registry", "file", "unpinned", "import-failed", "phase-error", "dependency-missing",
+        "unsupported-ecosystem", "stale",
     }  # fmt: skip
 
 

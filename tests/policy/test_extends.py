@@ -7,12 +7,13 @@ import pytest
 from scangate.errors import PolicyError
 from scangate.models import Action, Decider, Ecosystem, HostContacted, Kind, Mode, OutcomeCode, Phase, Severity
 from scangate.policy import loader, sources
+from scangate.policy.model import Policy
 from tests.policy.kit import package, policy, verdict
 
 HOST = HostContacted(phase=Phase.EXECUTE, host="a.example", via=("dns",))
 
 
-def load(files: dict[str, str], first: str = "scangate.yml", *, where: str = "", path: str | None = None) -> object:
+def load(files: dict[str, str], first: str = "scangate.yml", *, where: str = "", path: str | None = None) -> Policy:
     """The policy in `first`, among the files of a repository (without their line `version: 1`)."""
     contents = {name: f"version: 1\n{text}".encode() for name, text in files.items()}
     return loader.load(contents[path or first], where or first, read=contents.get, path=path)
@@ -94,7 +95,6 @@ def test_paths_start_at_the_file_s_own_folder() -> None:
         "policies/org/base.yaml": "actions: {low: warn}\n",
     }
     read = load(files, ".github/scangate.yml")
-    assert isinstance(read, loader.Policy)
     assert read.files == (".github/scangate.yml", "policies/team.yml", "policies/org/base.yaml")
     assert str(read.actions[Severity.LOW].by) == "policies/org/base.yaml:2"
 
@@ -103,7 +103,6 @@ def test_a_file_is_shown_from_where_the_first_one_is_shown() -> None:
     """Who works in a subfolder and names ../ci/gate.yml gets paths that can be opened from there."""
     files = {"ci/gate.yml": "extends: base.yml\n", "ci/base.yml": "actions: {low: warn}\n"}
     read = load(files, where="../ci/gate.yml", path="ci/gate.yml")
-    assert isinstance(read, loader.Policy)
     assert (read.where, read.files) == ("../ci/gate.yml", ("ci/gate.yml", "ci/base.yml"))
     assert str(read.actions[Severity.LOW].by) == "../ci/base.yml:2"
 
@@ -169,7 +168,7 @@ def test_the_depth_is_bounded() -> None:
     names = ["scangate.yml", *(f"{number}.yml" for number in range(sources.MAX_FILES))]
     chain = {name: f"extends: {then}\n" for name, then in pairwise(names)}
     allowed = chain | {names[sources.MAX_FILES - 1]: "mode: observe\n"}
-    assert len(load(allowed).files) == sources.MAX_FILES  # type: ignore[attr-defined]  # it is a Policy
+    assert len(load(allowed).files) == sources.MAX_FILES
     with pytest.raises(PolicyError, match=rf"^{sources.MAX_FILES - 2}\.yml:2:10: more than {sources.MAX_FILES} files"):
         load(chain)
 
