@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scangate.cli import options as cli_options
 from tests.changes.ci_fixtures.packages import ALSO, CLEAN, MALICIOUS, lock
 from tests.changes.ci_fixtures.repos import NOTHING, Repository, event
 from tests.cli.conftest import Replay, Result, Scangate
@@ -783,3 +784,20 @@ def test_a_run_that_was_killed_leaves_nothing_behind_and_the_next_one_is_right(
 def _tasks(world: World, replay: Replay) -> list[str]:
     listed = world.scangate("tasks", "--format", "json", **replay.environ).json["tasks"]
     return [task["purl"] for task in listed]  # type: ignore[attr-defined]
+
+
+def test_what_is_not_done_while_somebody_waits_warns_and_is_taken_up_in_ci(
+    world: World, serve: Callable[..., Replay], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_options, "HOOK_TIMEOUT", 3.0)  # nobody wants to wait for 60 seconds here
+    clone = world.checkout(world.project.m1)
+    clone.write({"package-lock.json": lock(CLEAN, ALSO)})
+    clone.git("add", "-A")
+    replay = serve({"recordings": [{"purl": ALSO, "delay": 6}]})
+    hook = world.check(clone, "--staged", **replay.environ)
+    assert (hook.code, hook.json["status"]) == (0, "warned")
+    (outcome,) = hook.json["packages"][0]["outcomes"]  # type: ignore[index]
+    assert (outcome["code"], outcome["decided_by"]["decider"]) == ("pending", "profile")
+    ci = world.check(clone, "--staged", "--base", "HEAD", **replay.environ, CI="true")
+    assert (ci.code, ci.json["status"], new(ci)) == (0, "passed", [ALSO])  # it waits as long as it takes
+    assert _tasks(world, replay) == [ALSO]
