@@ -190,7 +190,8 @@ POLICY = Record(
         Field(
             name="lints",
             shape=Table(key=Word(words=tuple(Lint)), value=Word(words=tuple(Action))),
-            doc=f"What the policy's own entries do when they are {LINT_MEANING}. `deny` blocks the run. By default each warns.",
+            doc=f"What the policy's own entries do when they are {LINT_MEANING}. `deny` blocks the run."
+            " By default each warns.",
             example="lints: {allow-expired: deny, allow-unused: note}",
         ),
         Field(
