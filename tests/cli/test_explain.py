@@ -222,6 +222,76 @@ def test_hostile_text_is_shown_and_not_obeyed(scangate: Scangate, blocked: Path)
     assert "##[" not in out
 
 
+def _changed(folder: Path, **values: object) -> None:
+    """The verdict that was kept, with other values of the package that is blocked."""
+    document = json.loads((folder / "verdict.json").read_text())
+    (package,) = (each for each in document["packages"] if each["purl"] == EVIL)
+    package.update(values)
+    (folder / "verdict.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "purl"),
+    [("npm", EVIL), ("pypi", "pkg:pypi/plain@4.2.1"), ("vscode-extension", "pkg:vscode-extension/p/plain@4.2.1")],
+)
+def test_what_happened_since_the_base_is_told(scangate: Scangate, blocked: Path, ecosystem: str, purl: str) -> None:
+    document = json.loads((blocked / "verdict.json").read_text())
+    (package,) = (each for each in document["packages"] if each["purl"] == EVIL)
+    (entry,) = package["dependencies"]
+    entry |= {"ecosystem": ecosystem, "purl": purl}
+    place = {"name": "x", "version": "4.2.1", "scope": "prod", "lockfile": entry["lockfile"], "line": entry["line"]}
+    before = {"version": "4.2.0", "source": None, "scope": "prod"}
+    upgraded = {"change": "upgraded", "before": before, **place}
+    moved = {"change": "scope", "before": {**before, "version": "4.2.1"}, **place}
+    _changed(blocked, ecosystem=ecosystem, purl=purl, key=purl, dependencies=[entry], changes=[upgraded, moved])
+    lines = scangate("explain", purl, "--verdict", "verdict.json").out.splitlines()
+    assert "  upgraded since the base (before: 4.2.0)" in lines
+    assert "  scope since the base (before: 4.2.1)" in lines
+
+
+def test_what_the_version_before_showed_is_no_new_behaviour(
+    scangate: Scangate, project: Path, replay: Replay, own_world: Path
+) -> None:
+    """Both versions are in the cache, and the last run knows which one was replaced."""
+    example("axios-replica", project)
+    (project / "scangate.yml").write_text(
+        "version: 1\nrules:\n- {id: new-host, title: t, severity: high, observe: host, new-behaviour: true}\n"
+    )
+    assert scangate("check", "--quiet", **replay.environ).code == 1
+    path = _record(own_world)
+    head, _, text = path.read_text().partition("\n")
+    document = json.loads(text)
+    (package,) = (each for each in document["packages"] if each["purl"] == EVIL)
+    (entry,) = package["dependencies"]
+    place = {"name": "x", "version": "4.2.1", "scope": "prod", "lockfile": entry["lockfile"], "line": entry["line"]}
+    before = {"version": "4.2.0", "source": None, "scope": "prod"}
+    package["changes"] = [{"change": "upgraded", "before": before, **place}]
+    path.write_text(f"{head}\n{json.dumps(document)}")
+    out = scangate("explain", EVIL, "--rule", "new-host").out
+    assert "new-host (scangate.yml:3) matches" in out  # nobody knows what 4.2.0 did
+
+
+def test_many_observations_are_counted(scangate: Scangate, blocked: Path) -> None:
+    document = json.loads((blocked / "verdict.json").read_text())
+    (package,) = (each for each in document["packages"] if each["purl"] == EVIL)
+    (finding,) = package["findings"]
+    seen = finding["evidence"][0]
+    finding["evidence"] = [{**seen, "host": f"h{number}.example"} for number in range(25)]
+    # Of another analyser the cache has nothing: what the verdict says is all that is known.
+    _changed(blocked, findings=[finding])
+    lines = scangate("explain", EVIL, "--verdict", "verdict.json").out.splitlines()
+    assert "  and 5 more (--rule net-on-install)" in lines
+    shown = scangate("explain", EVIL, "--verdict", "verdict.json", "--rule", "net-on-install").out
+    assert shown.count(": matches\n") == 25
+
+
+def test_a_package_without_a_purl_is_explained_by_its_findings(scangate: Scangate, blocked: Path) -> None:
+    _changed(blocked, purl=None, key="file:npm/plain-crypto-replica@4.2.1")
+    out = scangate("explain", "file:npm/plain-crypto-replica@4.2.1", "--verdict", "verdict.json").out
+    assert "net-on-install (default) matches" in out
+    assert "the cache has no report of dynamic-analysis on it" in out
+
+
 # --------------------------------------------------------------------------------------------- the record itself
 
 
