@@ -112,10 +112,10 @@ TEXTS = {
     "outside of the basic plane": "\U0001f600" * 50,
     "white space": " ",
     "empty": "",
-    "long": "A" * 20_000,
-    "long markup": "[x](https://evil.example)|" * 800,
-    "many lines": "x\n" * 10_000,
-    "many words": "a " * 10_000,
+    "long": "A" * 5_000,
+    "long markup": "[x](https://evil.example)|" * 200,
+    "many lines": "x\n" * 2_500,
+    "many words": "a " * 2_500,
 }
 
 HUGE = {

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -26,8 +27,13 @@ def test_nothing_hostile_comes_out(name: str, text: str) -> None:
     assert rendered.endswith("\n")
     assert all(char.isprintable() or char == "\n" for char in rendered)
     assert "##[" not in rendered
-    assert _own_commands(rendered) == _own_commands(RENDERERS[name](hostile_verdict(HARMLESS)))
+    assert _own_commands(rendered) == _expected_commands(name)
     assert name in COMPLETE or len(rendered) < 200_000
+
+
+@cache
+def _expected_commands(name: str) -> list[tuple[str, frozenset[str]]]:
+    return _own_commands(RENDERERS[name](hostile_verdict(HARMLESS)))
 
 
 def _own_commands(rendered: str) -> list[tuple[str, frozenset[str]]]:
@@ -69,13 +75,17 @@ def test_the_dependency_table_holds_too(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HUGE.values(), ids=HUGE)
-@pytest.mark.parametrize("name", RENDERERS)
+@pytest.mark.parametrize("name", sorted(set(RENDERERS) - COMPLETE))
 def test_a_megabyte_is_shortened_and_says_so(name: str, text: str) -> None:
     rendered = RENDERERS[name](huge_verdict(text))
     assert all(char.isprintable() or char in "\n\x1b" for char in rendered)
-    if name not in COMPLETE:
-        assert len(rendered) < 100_000
-        assert "…" in rendered or "\\u2026" in rendered
+    assert len(rendered) < 100_000
+    assert "…" in rendered or "\\u2026" in rendered
+
+
+@pytest.mark.parametrize("name", sorted(COMPLETE))
+def test_a_megabyte_is_no_trouble_for_a_complete_format(name: str) -> None:
+    json.loads(RENDERERS[name](huge_verdict("\u202e[x](" * 200_000)))
 
 
 def test_printable_text_is_left_alone() -> None:

@@ -1,6 +1,7 @@
 """The Markdown, rendered by real implementations: what people see, and that hostile text stays text."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -33,19 +34,28 @@ def _page(verdict_: Verdict, implementation: str = "cmark-gfm", limit: int = mar
     return Page(IMPLEMENTATIONS[implementation](text))
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_hostile_text_stays_text(text: str, implementation: str) -> None:
+def test_hostile_text_stays_text(text: str) -> None:
+    for implementation in IMPLEMENTATIONS:
+        _check_text(text, implementation)
+
+
+def _check_text(text: str, implementation: str) -> None:
     page = _page(hostile_verdict(text), implementation, limit=markdown.MAX_SUMMARY)
     assert page.problems == []
     assert page.references() == []
     assert all(link.startswith(LINKS.base) for link in page.links)
     if text.strip():
-        expected = _page(hostile_verdict(HARMLESS), implementation, limit=markdown.MAX_SUMMARY)
+        expected = _harmless_page(implementation)
         assert _comparable(page) == _comparable(expected)
         assert page.attributes <= expected.attributes
-        shown = escape.terminal(text)[:30].replace("`", "\\x60").replace("##[", "##\\[").strip()
+        shown = escape.terminal(text)[:30].replace("`", "\\x60").replace("##[", "##\\[").replace("##v", "##\\v").strip()
         assert any(shown in code for code in page.codes)
+
+
+@cache
+def _harmless_page(implementation: str) -> Page:
+    return _page(hostile_verdict(HARMLESS), implementation, limit=markdown.MAX_SUMMARY)
 
 
 def _comparable(page: Page) -> list[str]:
@@ -179,7 +189,7 @@ def _many(number: int, evidence: int) -> Verdict:
 
 
 @pytest.mark.parametrize("limit", [200, 1_000, 5_000, 20_000, markdown.MAX_COMMENT, markdown.MAX_SUMMARY])
-@pytest.mark.parametrize(("number", "evidence"), [(1, 5000), (60, 60), (5000, 3)])
+@pytest.mark.parametrize(("number", "evidence"), [(1, 3000), (60, 60), (2000, 1)])
 def test_it_fits_and_says_what_it_cut(number: int, evidence: int, limit: int) -> None:
     text = markdown.render(_many(number, evidence), limit=limit)
     assert len(text.encode()) <= limit
@@ -206,12 +216,12 @@ def test_what_fits_is_whole() -> None:
 
 
 @pytest.mark.parametrize("text", [*TEXTS.values(), *HUGE.values()], ids=[*TEXTS, *HUGE])
-@pytest.mark.parametrize("limit", [0, 1, 100, 3_000, markdown.MAX_COMMENT])
-def test_no_text_makes_it_too_long(text: str, limit: int) -> None:
+def test_no_text_makes_it_too_long(text: str) -> None:
     hostile = hostile_verdict(text) if len(text) < 100_000 else huge_verdict(text)
-    shown = markdown.render(hostile, limit=limit)
-    assert len(shown.encode()) <= max(limit, 1)
-    assert not list(commands(shown))
+    for limit in (0, 100, 3_000, markdown.MAX_COMMENT):
+        shown = markdown.render(hostile, limit=limit)
+        assert len(shown.encode()) <= max(limit, 1)
+        assert not list(commands(shown))
 
 
 @pytest.mark.parametrize(
