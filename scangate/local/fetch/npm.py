@@ -112,6 +112,8 @@ class _Registry:
     _numbers: "count[int]" = field(default_factory=count)
     _own: dict[str, object] = field(default_factory=dict)
     _own_file: Path = Path()
+    _elsewhere: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    """By package and version: what it asks for that is not from the registry."""
     _tarballs: dict[tuple[str, str], Mapping[str, object]] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------------- the package itself
@@ -177,19 +179,12 @@ class _Registry:
         for key in _DEPENDENCY_FIELDS:
             wanted = kept.get(key)
             if isinstance(wanted, dict):
-                kept[key] = {each: spec for each, spec in wanted.items() if self._is_from_registry(each, spec)}
+                usable = kept[key] = {each: spec for each, spec in wanted.items() if _is_from_registry(spec)}
+                self._elsewhere.setdefault((name, version), set()).update(wanted.keys() - usable.keys())
         tarball = f"{self.base_url}{quote(name, safe='@/')}/-/{quote(version, safe='')}.tgz"
         self._tarballs[name, version] = manifest
         kept["dist"] = {"tarball": tarball} | ({"integrity": sri} if sri else {})
         return kept
-
-    def _is_from_registry(self, name: str, spec: object) -> bool:
-        """A range, a tag or an alias; anything with a slash or a scheme leads elsewhere."""
-        alias = isinstance(spec, str) and spec.startswith("npm:")
-        plain = isinstance(spec, str) and ":" not in spec and "/" not in spec
-        if not (alias or plain):
-            self.left_out.add(f"{name}: not from the registry")
-        return alias or plain
 
     def _sri(self, name: str, version: str, manifest: Mapping[str, object]) -> str | None:
         expected = self._pinned(name).get(version) or _promised(manifest)
@@ -197,6 +192,8 @@ class _Registry:
         return digests.to_sri(strongest[0]) if strongest else None
 
     def _served_tarball(self, name: str, version: str) -> Path:
+        # Of what is installed alone: a packument has every version, of which any may have named something odd.
+        self.left_out.update(f"{each}: not from the registry" for each in self._elsewhere.get((name, version), ()))
         if name == self._own.get("name"):
             return self._own_file
         manifest = self._tarballs.get((name, version))
@@ -224,6 +221,11 @@ class _Registry:
         self.upstream.download_checked(f"{name} {version}", url, target, expected or _promised(manifest), self.stop)
         check(target)
         return target
+
+
+def _is_from_registry(spec: object) -> bool:
+    """A range, a tag or an alias; anything with a slash or a scheme leads elsewhere."""
+    return isinstance(spec, str) and (spec.startswith("npm:") or (":" not in spec and "/" not in spec))
 
 
 def _promised(manifest: Mapping[str, object]) -> tuple[str, ...]:

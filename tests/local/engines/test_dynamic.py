@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from scangate import purls
+from scangate.local.engines import phases_npm
 from scangate.local.engines.base import Interrupted, Job, Outcome
 from scangate.local.engines.dynamic import DynamicEngine, new_baits
-from scangate.local.fetch.base import Hint
+from scangate.local.fetch.base import Fetched, FetchError, Hint
 from scangate.local.fetch.fetcher import PackageFetcher
 from scangate.local.fetch.upstream import Upstream
 from scangate.local.sandbox import base as sandboxes
@@ -125,6 +127,34 @@ def test_however_it_ends_nothing_is_left_behind(
     outcome = _analyse(sandbox, fetcher, "pkg:npm/app@1.0.0")
     assert outcome.status == ("completed" if problem is None else "failed")
     assert not sandbox.jobs[0].tree.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "runs"),
+    [
+        ("[]", None),
+        ("{", None),
+        ('{"scripts": []}', []),
+        ('{"scripts": {"install": 5, "postinstall": "x", "prepare": "y"}}', ["x"]),
+        ('{"scripts": {}, "gyp": true}', ["node-gyp rebuild"]),
+        ('{"scripts": {"preinstall": "x"}, "gyp": true}', ["x"]),
+        ('{"gypfile": false, "gyp": true}', []),
+        ('\ufeff{"scripts": {"postinstall": "b", "preinstall": "a"}}', ["a", "b"]),
+    ],
+)
+def test_the_scripts_that_npm_would_run(tmp_path: Path, manifest: str, runs: list[str] | None) -> None:
+    folder = tmp_path / "node_modules" / "app"
+    folder.mkdir(parents=True)
+    (folder / "package.json").write_text(manifest, encoding="utf-8")
+    if '"gyp"' in manifest:
+        (folder / "binding.gyp").touch()
+    fetched = Fetched(purl=purls.parse("pkg:npm/app@1.0.0"), tree=tmp_path, folder="node_modules/app")
+    if runs is None:
+        with pytest.raises(FetchError, match=r"package\.json"):
+            phases_npm.plan(fetched)
+    else:
+        install, _ = phases_npm.plan(fetched)
+        assert [program.argv for program in install.programs] == [("sh", "-c", each) for each in runs]
 
 
 @pytest.mark.tool("npm")

@@ -76,6 +76,19 @@ def test_dependencies_from_elsewhere_are_left_out_and_named(registry: Registry, 
     assert "/evil.tgz" not in [path for path, _ in registry.asked]
 
 
+def test_what_another_version_asks_for_is_not_missing(registry: Registry, fetch: Fetch) -> None:
+    registry.npm("dep", "0.9.0", dependencies={"odd": "someone/repo"})
+    registry.npm("dep", "1.0.0")
+    registry.npm("app", "1.0.0", dependencies={"dep": "^1.0.0"})
+    assert fetch("pkg:npm/app@1.0.0").missing == ()
+
+
+def test_what_a_dependency_asks_for_is_missing(registry: Registry, fetch: Fetch) -> None:
+    registry.npm("dep", "1.0.0", dependencies={"odd": "someone/repo"})
+    registry.npm("app", "1.0.0", dependencies={"dep": "^1.0.0"})
+    assert fetch("pkg:npm/app@1.0.0").missing == ("odd: not from the registry",)
+
+
 def test_an_archive(registry: Registry, fetch: Fetch, tmp_path: Path) -> None:
     registry.npm("dep", "1.0.0")
     manifest = {"name": "mine", "version": "2.0.0", "dependencies": {"dep": "1.0.0", "bad": "file:/etc"}}

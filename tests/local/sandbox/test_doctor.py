@@ -97,6 +97,65 @@ def test_the_cause_of_a_failed_trial(
     assert mend in found.mend
 
 
+def status(proc: Path, **fields: str) -> None:
+    text = {"CapEff": "000001ffffffffff", **fields}
+    (proc / "self" / "status").write_text("".join(f"{name}:\t{value}\n" for name, value in text.items()))
+
+
+@pytest.mark.parametrize(
+    ("contained", "mend"),
+    [(False, "Run scangate as an ordinary user"), (True, "--cap-add SYS_ADMIN --cap-add NET_ADMIN")],
+)
+def test_the_cause_may_be_a_root_without_capabilities(tmp_path: Path, contained: bool, mend: str) -> None:
+    proc = machine(tmp_path / "proc")
+    status(proc, CapEff="00000000a80425fb")  # Docker's default
+    if contained:
+        (tmp_path / ".dockerenv").touch()
+    found = doctor.cause("it broke", proc=proc, root=tmp_path, as_root=True)
+    assert found.what.startswith("this root lacks CAP_SYS_ADMIN, CAP_NET_ADMIN (")
+    assert mend in found.mend
+    status(proc)
+    assert "this root" not in doctor.cause("it broke", proc=proc, root=tmp_path, as_root=True).what
+
+
+@pytest.mark.parametrize(("contained", "mend"), [(False, "RestrictNamespaces=no"), (True, "seccomp=unconfined")])
+def test_the_cause_may_be_a_filter(tmp_path: Path, contained: bool, mend: str) -> None:
+    proc = machine(tmp_path / "proc")
+    status(proc, Seccomp="2")
+    if contained:
+        (tmp_path / ".dockerenv").touch()
+    found = doctor.cause("it broke", proc=proc, root=tmp_path, as_root=False)
+    assert found.what.startswith("a system-call filter refuses namespaces")
+    assert mend in found.mend
+
+
+def test_the_cause_may_be_a_masked_proc(tmp_path: Path) -> None:
+    said = "unshare: mount /proc failed: Operation not permitted"
+    found = doctor.cause(said, proc=machine(tmp_path / "proc"), root=tmp_path, as_root=False)
+    assert found.what.startswith("parts of /proc are masked")
+    assert "systempaths=unconfined" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("mounts", "its_root", "expected"),
+    [("mnt:[1]", "outside", True), ("mnt:[2]", "outside", False), ("mnt:[1]", ".", False)],
+)
+def test_the_cause_may_be_a_chroot(tmp_path: Path, mounts: str, its_root: str, expected: bool) -> None:
+    """The parent is another user's, its parent has the mounts of this process and another root."""
+    proc = machine(tmp_path / "proc")
+    (tmp_path / "outside").mkdir()
+    status(proc, PPid="8")
+    for process, parent in (("8", "7"), ("7", "0")):
+        (proc / process).mkdir()
+        (proc / process / "status").write_text(f"PPid:\t{parent}\n")
+    for process, link in (("self", "mnt:[1]"), ("7", mounts)):
+        (proc / process / "ns").mkdir()
+        (proc / process / "ns" / "mnt").symlink_to(link)
+    (proc / "7" / "root").symlink_to(tmp_path / its_root)
+    found = doctor.cause("it broke", proc=proc, root=tmp_path, as_root=False)
+    assert found.what.startswith("in a chroot") is expected
+
+
 def test_the_cause_may_be_a_container_by_its_control_group(tmp_path: Path) -> None:
     proc = machine(tmp_path / "proc")
     (proc / "1" / "cgroup").write_text("0::/docker/0123\n")
