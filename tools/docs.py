@@ -72,9 +72,44 @@ Patterns are [RE2](https://github.com/google/re2/wiki/Syntax): no pattern and no
 `{name}` and `{version}` in a pattern on commands stand for the package's own. `@name` stands for a set; `@registries`
 for the public registries' hosts.
 
-`scangate init` writes a first policy. Its first line, `# yaml-language-server: $schema=…`, lets editors complete and
-check the file by [its JSON Schema](schema/scangate-v1.json). `scangate policy check` says what is wrong, `scangate
-policy show` what holds and who decided it, `scangate policy test` whether the policy's tests hold.
+## Working with a policy
+
+```console
+$ scangate init --workflow --hook        # a first policy, fitted to the lockfiles; never overwrites
+$ scangate policy check                  # what is wrong in it, with file:line:column
+$ scangate policy show                   # all that holds, and who decided it
+$ scangate policy show net-on-install    # one rule: conditions, advice, examples, exceptions
+$ scangate policy test                   # its tests; 1 where one fails
+$ scangate explain pkg:npm/esbuild@0.25.1
+$ scangate explain package-lock.json:120 --rule net-on-install
+$ scangate explain pkg:npm/esbuild@0.25.1 --verdict from-ci.json
+$ scangate allow pkg:npm/esbuild@0.25.1 net-on-install --reason "Its own server." --owner us@acme.example --expires 90d
+```
+
+The file's first line, `# yaml-language-server: $schema=…`, lets editors complete and check it by
+[its JSON Schema](schema/scangate-v1.json). `explain` and `allow` know the last run in this project (kept beside the
+cache, not with `--no-cache`), or the verdict that another machine kept (`--format json=FILE`). `allow` ties the entry
+to what was found then, leaves comments and layout of the file as they are, and writes nothing else.
+
+Tests stand under `tests` in the policy, or in `scangate-tests.yml` and `*.test.yml` beside it. Those of the built-in
+rules (`scangate/policy/default-tests`) are of the same form:
+
+```yaml
+version: 1
+rules:
+  - {id: net-rival, title: Contacts our rival, severity: high, observe: host, match: {suffix: rival.example}}
+tests:
+  - rule: net-rival
+    matches: [{host: api.rival.example}]
+    spares: [{host: rival.example.com}]
+  - name: what our build does passes
+    package: pkg:npm/thing@1.2.3
+    observe:
+      - {command: [node, build.js]}
+      - {file: /app/node_modules/thing/out.js, write: true}
+    findings: []
+    verdict: passed
+```
 """
 
 DEFAULT_POLICY_INTRO = """# The built-in policy

@@ -1,15 +1,17 @@
 """The generated reference: every key of the language has an example, and every example holds."""
 
+import re
 from datetime import date
 
 import pytest
 
 from scangate.policy import cases, loader, trial
 from scangate.reports import dynamic
-from tools import policy_reference
+from tools import docs, policy_reference
 
 EXAMPLES = dict(policy_reference.examples())
-WHOLE = sorted({f"version: 1\n{example}" for example in EXAMPLES.values()})
+INTRODUCED = re.findall(r"```yaml\n(.*?)```", docs.POLICY_INTRO, re.DOTALL)
+WHOLE = sorted({*INTRODUCED, *(f"version: 1\n{example}" for example in EXAMPLES.values())})
 
 
 @pytest.mark.parametrize("key", sorted(EXAMPLES))
