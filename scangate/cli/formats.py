@@ -56,7 +56,7 @@ def emit(verdict: Verdict, targets: Sequence[Target], context: Context) -> int:
     code = exit_code(verdict)
     problems = []
     for target in sorted(targets, key=lambda target: target.file is not None):
-        text = output.FORMATS[target.name].render(verdict, _setting(target, code, context))
+        text = output.FORMATS[target.name].render(verdict, _setting(target, code, verdict.policy, context))
         if target.file is None:
             context.stdout.write(text)
             context.stdout.flush()
@@ -118,13 +118,15 @@ def _target(text: str, cwd: Path) -> Target:
     return Target(name, path)
 
 
-def _setting(target: Target, code: ExitCode, context: Context) -> Setting:
+def _setting(target: Target, code: ExitCode, policy: str, context: Context) -> Setting:
+    """`policy` is the policy as it is shown: one that was not found but named has paths as they were typed."""
     to_file = target.file is not None
+    root, cwd = project.root(context).as_posix(), context.cwd.as_posix()
     return Setting(
         version=__version__,
         exit_code=code,
         colour=not to_file and context.colour(context.stdout),
         width=80 if to_file else context.width(),
-        tree=Tree(root=project.root(context).as_posix(), cwd=context.cwd.as_posix()),
+        tree=Tree(root=root, cwd=cwd, policy=root if policy in project.POLICY_FILES else cwd),
         links=Links.github(*(context.environ.get(name, "") for name in LINK_VARIABLES)),
     )

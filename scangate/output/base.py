@@ -22,10 +22,13 @@ class Tree:
     """Where the run stood: the repository's root and the working directory, absolute, written with "/".
 
     Paths of lockfiles are relative to the working directory; those in a pull request are relative to the root.
+    `policy` is what the policy's paths are relative to: the working directory for one that was named, else the root
+    (None).
     """
 
     root: str = ""
     cwd: str = ""
+    policy: str | None = None
 
     def path(self, path: str) -> str:
         """The path from the repository's root; absolute where it lies outside of it."""
@@ -35,6 +38,10 @@ class Tree:
     def place(self, path: str, line: int) -> str:
         """ "path:line" from the repository's root."""
         return f"{self.path(path)}:{line}"
+
+    def of_policy(self, path: str) -> str:
+        """A path of the policy, or of a file that it extends, as a lockfile there would have it."""
+        return posixpath.join(self.root if self.policy is None else self.policy, path)
 
     @property
     def folder(self) -> str:

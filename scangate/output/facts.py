@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -15,11 +15,15 @@ from scangate.models import (
     DecidedShortfall,
     Dependency,
     Finding,
+    LockFact,
     LockfileVerdict,
     Mode,
     OutcomeAction,
     OutcomeCode,
+    PolicyNotice,
+    Severity,
     Status,
+    Subject,
     SubjectVerdict,
     Verdict,
 )
@@ -74,24 +78,46 @@ def locations(item: ItemVerdict) -> tuple[Location, ...]:
     """Where every entry stands, in order; empty for a package that no lockfile named."""
     match item:
         case SubjectVerdict(subject=subject):
-            return tuple(dict.fromkeys((d.lockfile, d.line) for d in subject.dependencies if d.lockfile))
+            return _locations(subject.dependencies)
         case LockfileVerdict(lockfile=lockfile):
             lines = sorted({fact.line for fact in lockfile.facts}) or [1]
             return tuple((lockfile.path, line) for line in lines)
 
 
-def places(item: ItemVerdict) -> tuple[str, ...]:
-    """ "lockfile:line" of every entry, in order."""
-    return tuple(f"{path}:{line}" for path, line in locations(item))
+def entries_of(subject: Subject, finding: Finding) -> Sequence[Dependency]:
+    """The entries that a finding is about: all, or where lockfiles alone speak for it, those that show it."""
+    shown = set(finding.evidence)
+    if all(isinstance(each, LockFact) for each in shown):
+        return [entry for entry in subject.dependencies if shown.intersection(entry.facts)] or subject.dependencies
+    return subject.dependencies
+
+
+def locations_of(item: ItemVerdict, finding: Finding) -> tuple[Location, ...]:
+    """Where the entries, or the lines of a lockfile, stand that a finding is about."""
+    match item:
+        case SubjectVerdict(subject=subject):
+            return _locations(entries_of(subject, finding))
+        case LockfileVerdict(lockfile=lockfile):
+            lines = sorted({each.line for each in finding.evidence if isinstance(each, LockFact)}) or [1]
+            return tuple((lockfile.path, line) for line in lines)
+
+
+def _locations(entries: Iterable[Dependency]) -> tuple[Location, ...]:
+    return tuple(dict.fromkeys((entry.lockfile, entry.line) for entry in entries if entry.lockfile))
+
+
+def places(found: Iterable[Location]) -> list[str]:
+    """ "lockfile:line" of each."""
+    return [f"{path}:{line}" for path, line in found]
 
 
 _PLACE = re.compile(r"(.+):(\d{1,9})", re.DOTALL)
 
 
-def place_in_policy(where: str) -> Location | None:
-    """The file and line of "scangate.yml:12"; None for "default"."""
+def place_in_policy(where: str, tree: Tree) -> Location | None:
+    """The file and line of "scangate.yml:12", as those of a lockfile; None for "default"."""
     found = _PLACE.fullmatch(where)
-    return (found[1], int(found[2])) if found else None
+    return (tree.of_policy(found[1]), int(found[2])) if found else None
 
 
 def decision(finding: Finding) -> str:
@@ -211,7 +237,22 @@ def summary(verdict: Verdict) -> str:
 
 def by_weight(findings: Iterable[Finding]) -> list[Finding]:
     """Counting ones first, then by action and severity."""
-    return sorted(findings, key=lambda f: (f.allowed is not None, _ACTIONS.index(f.action), f.rule))
+    return sorted(findings, key=lambda finding: (*_weight(finding), finding.rule))
+
+
+def findings(verdict: Verdict) -> list[tuple[ItemVerdict, Finding]]:
+    """All of the run, the weightiest first: where there is no room for all, these are the ones to show."""
+    found = ((item, finding) for item in items(verdict) for finding in by_weight(item.findings))
+    return sorted(found, key=lambda pair: _weight(pair[1]))
+
+
+def _weight(finding: Finding) -> tuple[bool, int, int]:
+    return finding.allowed is not None, _ACTIONS.index(finding.action), _SEVERITIES.index(finding.severity)
+
+
+def leaves_open(notice: PolicyNotice) -> bool:
+    """Whether there is no verdict because of it."""
+    return notice.code == "nothing-decided"
 
 
 def headline(verdict: Verdict) -> str:
@@ -259,4 +300,4 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-_ACTIONS = (Action.DENY, Action.WARN, Action.NOTE)
+_ACTIONS, _SEVERITIES = tuple(Action), tuple(Severity)

@@ -1,6 +1,5 @@
 """For GitHub's runner: annotations on the lockfiles' lines, errors first, within what a run may have."""
 
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,9 +51,8 @@ def render(verdict: Verdict, *, tree: Tree) -> str:
 
 
 def _annotations(verdict: Verdict, tree: Tree) -> Iterator[Annotation]:
-    for item in facts.items(verdict):
-        for finding in facts.by_weight(item.findings):
-            yield _finding(item, finding, tree)
+    for item, finding in facts.findings(verdict):
+        yield _finding(item, finding, tree)
     for action in OutcomeAction:
         for gap in facts.gaps(verdict, action):
             yield _gap(gap)
@@ -64,7 +62,7 @@ def _annotations(verdict: Verdict, tree: Tree) -> Iterator[Annotation]:
 
 
 def _finding(item: facts.ItemVerdict, finding: Finding, tree: Tree) -> Annotation:
-    places = facts.locations(item)
+    places = facts.locations_of(item, finding)
     lines = [f"{finding.title} ({finding.rule}: {facts.decision(finding)})"]
     lines += _first([f"- {describe(seen)}" for seen in finding.evidence], MAX_EVIDENCE_LINES, "- and {} more")
     lines += facts.history(item)
@@ -96,13 +94,11 @@ def _gap(gap: facts.Gap) -> Annotation:
 
 
 def _notice(notice: PolicyNotice, tree: Tree) -> Annotation:
-    found = facts.place_in_policy(notice.where)
     return Annotation(
-        level=_LEVEL_OF[notice.action],
+        level=Level.ERROR if facts.leaves_open(notice) else _LEVEL_OF[notice.action],
         title=f"scangate policy: {notice.code}",
         lines=(f"{notice.message} ({notice.action} by {notice.decided_by})",),
-        # A policy's path is relative to the repository's root.
-        place=(posixpath.join(tree.root, found[0]), found[1]) if found else None,
+        place=facts.place_in_policy(notice.where, tree),
     )
 
 

@@ -5,7 +5,6 @@ The form is https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report
 
 import hashlib
 import json
-import posixpath
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ def _finding(item: facts.ItemVerdict, finding: Finding) -> Iterator[_Issue]:
     elif finding.advice:
         sentences.append(f"Now: {finding.advice}")
     first: dict[str, int] = {}
-    for path, line in facts.locations(item) or [("", 1)]:
+    for path, line in facts.locations_of(item, finding) or [("", 1)]:
         first.setdefault(path, line)
     for path, line in first.items():
         yield _Issue(
@@ -119,13 +118,13 @@ def _shortfall(item: facts.ItemVerdict, decided: DecidedShortfall) -> _Issue:
 
 
 def _notice(notice: PolicyNotice, tree: Tree) -> _Issue:
-    found = facts.place_in_policy(notice.where)
+    place = facts.place_in_policy(notice.where, tree)
     return _Issue(
         check=notice.code,
-        severity=_NOTICES[notice.action],
+        severity=_OUTCOMES[OutcomeAction.FAIL] if facts.leaves_open(notice) else _NOTICES[notice.action],
         sentences=(f"{notice.message} ({notice.action} by {notice.decided_by}, {notice.where})",),
-        place=(posixpath.join(tree.root, found[0]), found[1]) if found else ("", 1),
-        identity=(notice.message, found[0] if found else ""),
+        place=place or ("", 1),
+        identity=(notice.message, _shown(place[0], tree) if place else ""),
     )
 
 

@@ -23,7 +23,7 @@ from scangate.output.advice import MEANING
 from scangate.output.base import Tree
 from scangate.output.evidence import describe
 
-MAX_EVIDENCE = 20
+MAX_SHOWN = 20
 MAX_TEXT = 600
 
 
@@ -60,7 +60,7 @@ def _by_lockfile(verdict: Verdict, tree: Tree) -> dict[str, list[_Case]]:
 
 
 def _case(item: facts.ItemVerdict, tree: Tree) -> _Case:
-    lines = [f"in {tree.place(*place)}" for place in facts.locations(item)[:MAX_EVIDENCE]] + facts.history(item)
+    lines = _first([f"in {tree.place(*place)}" for place in facts.locations(item)]) + facts.history(item)
     for finding in facts.by_weight(item.findings):
         lines += _finding(finding)
     for decided in item.shortfalls:
@@ -73,13 +73,17 @@ def _case(item: facts.ItemVerdict, tree: Tree) -> _Case:
 
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"{finding.rule} ({facts.decision(finding)}): {finding.title}"
-    yield from (f"  - {describe(each)}" for each in finding.evidence[:MAX_EVIDENCE])
-    if len(finding.evidence) > MAX_EVIDENCE:
-        yield f"  - and {len(finding.evidence) - MAX_EVIDENCE} more"
+    yield from (f"  - {each}" for each in _first([describe(seen) for seen in finding.evidence]))
     if finding.allowed is not None:
         yield f"  allowed: {facts.allowance(finding.allowed)}"
     elif finding.advice:
         yield f"  now: {finding.advice}"
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """As many as are shown, and how many more there are."""
+    left = len(lines) - MAX_SHOWN
+    return [*lines[:MAX_SHOWN], *([f"and {left} more"] if left > 0 else [])]
 
 
 def _result(item: facts.ItemVerdict) -> str:
@@ -114,7 +118,7 @@ def _message(item: facts.ItemVerdict) -> str:
 def _notice(notice: PolicyNotice) -> _Case:
     return _Case(
         name=f"{notice.code} {notice.where}",
-        result="failure" if notice.action is Action.DENY else "",
+        result="failure" if notice.action is Action.DENY else "error" if facts.leaves_open(notice) else "",
         message=notice.message,
         lines=(f"{notice.message} ({notice.action} by {notice.decided_by})",),
     )
@@ -137,7 +141,7 @@ def _properties(verdict: Verdict, tree: Tree) -> Iterator[tuple[str, str]]:
     yield "summary", facts.summary(verdict)
     if verdict.compared is not None:
         yield "base", verdict.compared.why
-    for change in facts.scope_changes(verdict, tree)[:MAX_EVIDENCE]:
+    for change in _first(facts.scope_changes(verdict, tree)):
         yield "not new, for another use", change
 
 

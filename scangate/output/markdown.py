@@ -95,7 +95,7 @@ def _head(verdict: Verdict) -> list[str]:
 
 
 def _body(page: "_Page", verdict: Verdict) -> list[str]:
-    entries = [(item, finding) for item in facts.items(verdict) for finding in facts.by_weight(item.findings)]
+    entries = facts.findings(verdict)
     denied = [each for each in entries if each[1].allowed is None and each[1].action is Action.DENY]
     others = [each for each in entries if each[1].allowed is None and each[1].action is not Action.DENY]
     allowed = [each for each in entries if each[1].allowed is not None]
@@ -179,7 +179,7 @@ def _findings(page: _Page, entries: Sequence[_Entry]) -> list[str]:
 def _finding_row(page: _Page, item: facts.ItemVerdict, finding: Finding) -> list[str]:
     seen = [page.code(describe(each), cell=True) for each in finding.evidence[:_ROW_EVIDENCE]]
     more = len(finding.evidence) - len(seen)
-    locations = facts.locations(item)
+    locations = facts.locations_of(item, finding)
     place = page.place(locations[0], cell=True) if locations else ""
     return [
         page.code(facts.title(item), cell=True),
@@ -310,7 +310,7 @@ def _details(page: _Page, entries: Sequence[_Entry]) -> list[str]:
         lines += [f"  - {page.prose(text)}" for text in (finding.title, finding.description) if text]
         seen = page.first(finding.evidence, page.size.evidence, "pieces of evidence")
         lines += [f"  - Seen: {page.code(describe(each))}" for each in seen]
-        places = page.first(facts.locations(item), page.size.names, "places")
+        places = page.first(facts.locations_of(item, finding), page.size.names, "places")
         lines += [f"  - In {', '.join(page.place(each) for each in places)}"] if places else []
         lines += [f"  - See {page.names(finding.references)}"] if finding.references else []
     return lines if len(lines) > 1 else []

@@ -161,7 +161,7 @@ def _outcome(item: facts.ItemVerdict, decided: DecidedShortfall, tree: Tree) -> 
 def _notice(notice: PolicyNotice, tree: Tree) -> Json:
     notification: Json = {
         "descriptor": {"id": notice.code},
-        "level": "error" if notice.code == "nothing-decided" else LEVELS[notice.action],
+        "level": "error" if facts.leaves_open(notice) else LEVELS[notice.action],
         "message": message(prose(notice.message, 1000)),
         "properties": {"action": notice.action, "decidedBy": value(str(notice.decided_by))},
     }
@@ -180,12 +180,15 @@ def _descriptors(told: Sequence[Json]) -> list[Json]:
 
 
 def _properties(verdict: Verdict, tree: Tree) -> Json:
-    compared = verdict.compared
-    return {
+    compared, changes = verdict.compared, facts.scope_changes(verdict, tree)
+    properties: Json = {
         "status": verdict.status,
         "mode": verdict.mode,
         "policy": value(verdict.policy),
         "analyser": value(verdict.analyser),
         "base": None if compared is None else {"commit": compared.commit, "why": value(compared.why)},
-        "scopeChanges": [value(each) for each in facts.scope_changes(verdict, tree)[:MAX_NOTIFICATIONS]],
+        "scopeChanges": [value(each) for each in changes[:MAX_NOTIFICATIONS]],
     }
+    if len(changes) > MAX_NOTIFICATIONS:
+        properties["scopeChangesLeftOut"] = len(changes) - MAX_NOTIFICATIONS
+    return properties

@@ -3,11 +3,10 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scangate.models import (
-    Action,
     Allowed,
     Decider,
     Dependency,
@@ -15,7 +14,6 @@ from scangate.models import (
     LockFact,
     LockfileVerdict,
     Observation,
-    Severity,
     SubjectVerdict,
     Verdict,
 )
@@ -23,7 +21,7 @@ from scangate.output import facts
 from scangate.output.base import Tree
 from scangate.output.evidence import describe
 from scangate.output.sarif_rules import LEVELS
-from scangate.output.sarif_text import Json, code, message, physical, policy_location, prose, value
+from scangate.output.sarif_text import Json, code, message, nowhere, physical, policy_location, prose, value
 from scangate.output.verdict_json import OBSERVATION_TYPES
 
 FINGERPRINT = "scangate/v1"
@@ -34,8 +32,6 @@ _MAX_SHOWN = 3
 _MAX_EVIDENCE = 10
 _MAX_STEPS = 20
 _MAX_REASON = 1000
-
-_ACTIONS, _SEVERITIES = tuple(Action), tuple(Severity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +56,14 @@ class Match:
 
 def matches(verdict: Verdict) -> list[Match]:
     """Every finding at every place: what is denied first, what an exception silences last."""
-    found = [(item, finding) for item in facts.items(verdict) for finding in item.findings]
     seen: Counter[tuple[str, ...]] = Counter()
     made = []
-    for item, finding in sorted(found, key=lambda pair: _weight(pair[1])):
+    for item, finding in facts.findings(verdict):
         for spot in _spots(item, finding):
             identity = _identity(item, finding, spot)
             made.append(Match(item, finding, spot, _fingerprint(identity, seen[identity])))
             seen[identity] += 1
     return made
-
-
-def _weight(finding: Finding) -> tuple[bool, int, int]:
-    return finding.allowed is not None, _ACTIONS.index(finding.action), _SEVERITIES.index(finding.severity)
 
 
 def _spots(item: facts.ItemVerdict, finding: Finding) -> Iterable[_Spot]:
@@ -81,20 +72,12 @@ def _spots(item: facts.ItemVerdict, finding: Finding) -> Iterable[_Spot]:
         path = item.lockfile.path
         alone = _Spot(lockfile=path, line=1, evidence=finding.evidence)
         return [_Spot(lockfile=path, line=fact.line, evidence=(fact,)) for fact in shown] or [alone]
-    entries = {(entry.lockfile, entry.line): entry for entry in _entries(item.subject.dependencies, finding)}
+    entries = {(entry.lockfile, entry.line): entry for entry in facts.entries_of(item.subject, finding)}
     spots = (
         _Spot(lockfile=path, line=line, evidence=finding.evidence, entry=entries[path, line])
         for path, line in sorted(entries)
     )
     return tuple(spots) or (_Spot(lockfile="", line=1, evidence=finding.evidence),)
-
-
-def _entries(entries: Sequence[Dependency], finding: Finding) -> Sequence[Dependency]:
-    """The entries that a finding is about: all, or where lockfiles alone speak for it, those that show it."""
-    shown = set(finding.evidence)
-    if all(isinstance(each, LockFact) for each in shown):
-        return [entry for entry in entries if shown.intersection(entry.facts)] or entries
-    return entries
 
 
 def _identity(item: facts.ItemVerdict, finding: Finding, spot: _Spot) -> tuple[str, ...]:
@@ -147,9 +130,8 @@ def _text(item: facts.ItemVerdict, finding: Finding, spot: _Spot) -> str:
 
 
 def _location(item: facts.ItemVerdict, spot: _Spot, tree: Tree) -> Json:
-    found: Json = {}
-    if (place := physical(spot.lockfile, spot.line, tree)) is not None:
-        found["physicalLocation"] = place
+    place = physical(spot.lockfile, spot.line, tree) or nowhere(spot.lockfile or facts.title(item))
+    found: Json = {"physicalLocation": place}
     if isinstance(item, SubjectVerdict):
         name = value(item.subject.key)
         found["logicalLocations"] = [{"name": value(item.subject.name), "fullyQualifiedName": name, "kind": "package"}]
@@ -219,6 +201,8 @@ def _properties(item: facts.ItemVerdict, finding: Finding, spot: _Spot) -> Json:
     if spot.entry is not None:
         properties["scope"], properties["relation"] = spot.entry.scope, spot.entry.relation
         properties["path"] = [value(step) for step in spot.entry.path[:_MAX_STEPS]]
+        if len(spot.entry.path) > _MAX_STEPS:
+            properties["pathLeftOut"] = len(spot.entry.path) - _MAX_STEPS
     return properties
 
 

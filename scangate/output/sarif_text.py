@@ -11,11 +11,10 @@ Json = dict[str, Any]
 SOURCE_ROOT = "SRCROOT"
 """The base that every URI is relative to: the repository's root, wherever it lies."""
 
-MAX_TEXT = 300
-MAX_PATH = 4096
-"""Longer paths no file system has."""
+NOWHERE = "not-in-the-repository"
+"""The folder that stands for all that has no file in the repository."""
 
-FOUND_POLICIES = frozenset({"scangate.yml", ".github/scangate.yml"})
+MAX_TEXT = 300
 
 
 def prose(text: str, limit: int = MAX_TEXT) -> str:
@@ -44,24 +43,27 @@ def message(text: str) -> Json:
 
 def physical(path: str, line: int, tree: Tree) -> Json | None:
     """The physicalLocation of a line, relative to the repository; None where the file lies outside of it."""
-    inside = tree.inside(escape.shorten(path, MAX_PATH)) if path else None
-    if inside is None:
-        return None
+    inside = tree.inside(path) if path else None
+    return None if inside is None else _line(inside, line)
+
+
+def nowhere(name: str) -> Json:
+    """A physicalLocation for what has none: GitHub refuses a whole file for one result without it."""
+    steps = (step for step in escape.shorten(name, MAX_TEXT).split("/") if step not in ("", ".", ".."))
+    return _line("/".join((NOWHERE, *steps)), 1)
+
+
+def _line(path: str, line: int) -> Json:
     return {
-        "artifactLocation": {"uri": uri(inside), "uriBaseId": SOURCE_ROOT},
+        "artifactLocation": {"uri": uri(path), "uriBaseId": SOURCE_ROOT},
         "region": {"startLine": max(line, 1)},
     }
 
 
 def policy_location(where: str, tree: Tree) -> Json | None:
     """The location of "scangate.yml:12"; None for what is built in, and for a policy outside of the repository."""
-    place = facts.place_in_policy(where)
-    if place is None:
-        return None
-    path, line = place
-    # The policy that is found, not named, is shown as it is called at the repository's root; no other is shown so.
-    base = Tree(root=tree.root, cwd=tree.root) if path in FOUND_POLICIES else tree
-    found = physical(path, line, base)
+    place = facts.place_in_policy(where, tree)
+    found = None if place is None else physical(*place, tree)
     return None if found is None else {"physicalLocation": found}
 
 

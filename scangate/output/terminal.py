@@ -1,6 +1,7 @@
 """For people: verdict, what is blocked and why, what to do, what was not analysed. Plain text, colour if asked."""
 
 import textwrap
+from collections.abc import Sequence
 
 from scangate.models import (
     Action,
@@ -94,7 +95,7 @@ def _blocked(page: _Page, item: facts.ItemVerdict) -> None:
 
 
 def _where(page: _Page, item: facts.ItemVerdict) -> None:
-    places = facts.places(item)
+    places = facts.places(facts.locations(item))
     if places:
         more = f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
         page.paragraph(f"in {', '.join(_safe(place) for place in places[:MAX_PLACES])}{more}", indent=4, hang=2)
@@ -105,12 +106,16 @@ def _where(page: _Page, item: facts.ItemVerdict) -> None:
 def _finding(page: _Page, finding: Finding) -> None:
     head = f"{_safe(finding.rule)} ({_safe(facts.decision(finding))})"
     page.paragraph(f"{head}: {_safe(finding.title)}", indent=4, hang=2)
-    for observation in finding.evidence[:MAX_EVIDENCE_LINES]:
-        page.paragraph(f"- {_safe(describe(observation))}", indent=6, hang=2)
-    if len(finding.evidence) > MAX_EVIDENCE_LINES:
-        page.paragraph(f"- and {len(finding.evidence) - MAX_EVIDENCE_LINES} more", indent=6)
+    _list(page, [describe(observation) for observation in finding.evidence], indent=6)
     if finding.advice:
         page.paragraph(f"now: {_safe(finding.advice)}", indent=6, hang=5)
+
+
+def _list(page: _Page, lines: Sequence[str], *, indent: int) -> None:
+    for line in lines[:MAX_EVIDENCE_LINES]:
+        page.paragraph(f"- {_safe(line)}", indent=indent, hang=2)
+    if len(lines) > MAX_EVIDENCE_LINES:
+        page.paragraph(f"- and {len(lines) - MAX_EVIDENCE_LINES} more", indent=indent)
 
 
 def _warned(page: _Page, items: list[facts.ItemVerdict]) -> None:
@@ -125,7 +130,7 @@ def _warned(page: _Page, items: list[facts.ItemVerdict]) -> None:
         return
     page.heading("Warnings and notes:")
     for item, finding in rows[:MAX_WARNED]:
-        place = next(iter(facts.places(item)), "")
+        place = next(iter(facts.places(facts.locations_of(item, finding))), "")
         shown = _safe(describe(finding.evidence[0])) if finding.evidence else _safe(finding.title)
         decision = f"{_safe(finding.rule)} ({_safe(facts.decision(finding))})"
         text = f"{_safe(facts.title(item))} {_safe(place)} {decision}: {shown}"
@@ -141,11 +146,10 @@ def _not_analysed(page: _Page, verdict: Verdict, action: OutcomeAction, title: s
     for gap in gaps:
         meaning, advice = MEANING[gap.code]
         more = f" and {len(gap.subjects) - MAX_NAMED} more" if len(gap.subjects) > MAX_NAMED else ""
-        deciders = _safe(", ".join(gap.deciders[:MAX_PLACES]))
+        deciders = _safe(", ".join(gap.deciders))
         page.paragraph(f"{gap.code} ({len(gap.subjects)}, {gap.action} by {deciders}): {meaning}", indent=2, hang=2)
         page.paragraph(f"{', '.join(_safe(name) for name in gap.subjects[:MAX_NAMED])}{more}", indent=4, hang=2)
-        for detail in gap.details[:MAX_EVIDENCE_LINES]:
-            page.paragraph(f"- {_safe(detail)}", indent=4, hang=2)
+        _list(page, gap.details, indent=4)
         page.paragraph(f"now: {advice}", indent=4, hang=5)
 
 

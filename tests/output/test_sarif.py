@@ -248,11 +248,11 @@ def test_uris_are_relative_to_the_repository_and_encoded(path: str, uri: str) ->
 
 
 @pytest.mark.parametrize("path", ["../../other/package-lock.json", "/etc/package-lock.json", ""])
-def test_what_lies_outside_of_the_repository_has_a_name_and_no_uri(path: str) -> None:
+def test_what_lies_outside_of_the_repository_has_a_name_and_no_file(path: str) -> None:
     entry = replace(dependency("a", "1", line=3), lockfile=path)
     (result,) = log(verdict(Status.BLOCKED, item(entry, findings=(finding("x-y", EVIDENCE[0]),))), tree=WEB)["results"]
     (location,) = result["locations"]
-    assert "physicalLocation" not in location
+    assert location["physicalLocation"]["artifactLocation"]["uri"].startswith("not-in-the-repository/")
     assert location["logicalLocations"][0]["fullyQualifiedName"] == "pkg:npm/a@1"
 
 

@@ -1,0 +1,117 @@
+"""What every format owes its reader: no verdict looks better than it is, the gravest comes first, cuts are told."""
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from scangate.models import OutcomeAction, OutcomeCode, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
+from scangate.output import markdown
+from tests.output.cases import (
+    CASES,
+    EVIDENCE,
+    LOCKFILE_ITEM,
+    SCOPE_CHANGE,
+    dependency,
+    finding,
+    pending,
+    subject,
+    verdict,
+)
+from tests.output.renderers import RENDERERS
+from tests.output.runner_commands import annotations
+
+NOTHING = verdict(
+    Status.INCOMPLETE,
+    lockfiles=(),
+    notices=(PolicyNotice(code="nothing-decided", message="There was no package.", where="default"),),
+)
+
+
+@pytest.mark.parametrize(
+    "open_", [NOTHING, *(each for each in CASES.values() if each.status in (Status.BLOCKED, Status.INCOMPLETE))]
+)
+def test_no_format_makes_a_run_without_a_pass_look_like_one(open_: Verdict) -> None:
+    root = ET.fromstring(RENDERERS["junit.xml"](open_))
+    assert int(root.attrib["failures"]) + int(root.attrib["errors"]) > 0
+    assert root.findall("*/testcase/failure") or root.findall("*/testcase/error")
+    assert annotations(RENDERERS["github.txt"](open_))[0].name == "error"
+    severities = {each["severity"] for each in json.loads(RENDERERS["gitlab.json"](open_))}
+    assert severities & {"blocker", "critical", "major"}
+    for name in ("md", "terminal.txt"):
+        assert RENDERERS[name](open_).startswith(("scangate: BLOCKED", "scangate: INCOMPLETE", "## 🛑", "## ⏳"))
+
+
+def test_nothing_to_decide_on_is_an_error_and_no_failure() -> None:
+    [error] = ET.fromstring(RENDERERS["junit.xml"](NOTHING)).findall("testsuite[@name='policy']/testcase/error")
+    assert error.attrib["message"] == "There was no package."
+
+
+def _item(name: str, *severities: Severity) -> SubjectVerdict:
+    findings = tuple(
+        replace(finding(f"rule-{number}-{severity}", EVIDENCE[0]), severity=severity, title=f"Is {severity}")
+        for number, severity in enumerate(severities)
+    )
+    return SubjectVerdict(subject=subject(dependency(name, "1", line=1)), status=Status.BLOCKED, findings=findings)
+
+
+MANY = verdict(Status.BLOCKED, *(_item(f"a{n}", Severity.LOW) for n in range(300)), _item("z", Severity.CRITICAL))
+
+
+def test_the_gravest_findings_are_those_for_which_there_is_room() -> None:
+    assert "pkg:npm/z@1" in annotations(RENDERERS["github.txt"](MANY))[0].properties["title"]
+    short = markdown.render(MANY, limit=3_000)
+    assert "pkg:npm/z@1" in short
+    assert "left out" in short
+
+
+def test_the_gravest_finding_of_a_package_is_its_headline() -> None:
+    both = verdict(Status.BLOCKED, _item("a", Severity.LOW, Severity.CRITICAL))
+    [failure] = ET.fromstring(RENDERERS["junit.xml"](both)).findall("*/testcase/failure")
+    assert failure.attrib["message"].startswith("blocked: Is critical")
+    terminal = RENDERERS["terminal.txt"](both)
+    assert terminal.index("Is critical") < terminal.index("Is low")
+
+
+def test_lists_that_are_cut_say_so() -> None:
+    gaps = verdict(
+        Status.INCOMPLETE,
+        *(
+            SubjectVerdict(
+                subject=subject(dependency(f"p{n}", "1", line=n + 1)),
+                status=Status.INCOMPLETE,
+                shortfalls=(pending(OutcomeCode.FAILED, OutcomeAction.FAIL, f"Reason {n}."),),
+            )
+            for n in range(8)
+        ),
+    )
+    assert "Reason 7." in RENDERERS["terminal.txt"](gaps) or "- and 5 more" in RENDERERS["terminal.txt"](gaps)
+
+
+def test_places_of_a_package_that_are_cut_are_counted() -> None:
+    entries = tuple(dependency("a", "1", line=n + 1) for n in range(50))
+    item = _item("a", Severity.HIGH)
+    item = replace(item, subject=replace(item.subject, dependencies=entries))
+    assert "and 30 more" in RENDERERS["junit.xml"](verdict(Status.BLOCKED, item, lockfiles=(LOCKFILE_ITEM,)))
+
+
+def test_changes_of_use_that_are_cut_are_counted() -> None:
+    changes = tuple(
+        replace(SCOPE_CHANGE, dependency=replace(SCOPE_CHANGE.dependency, line=n + 1)) for n in range(1_050)
+    )
+    whole = replace(CASES["changes"], scope_changes=changes)
+    assert "and 1030 more" in RENDERERS["junit.xml"](whole)
+    (run,) = json.loads(RENDERERS["sarif"](whole))["runs"]
+    assert len(run["properties"]["scopeChanges"]) == 1_000
+    assert run["properties"]["scopeChangesLeftOut"] == 50
+
+
+def test_a_way_in_that_is_cut_is_counted() -> None:
+    steps = tuple(f"s{n}@1" for n in range(25))
+    item = _item("s24", Severity.HIGH)
+    entry = replace(item.subject.dependencies[0], path=steps)
+    whole = verdict(Status.BLOCKED, replace(item, subject=replace(item.subject, dependencies=(entry,))))
+    (result,) = json.loads(RENDERERS["sarif"](whole))["runs"][0]["results"]
+    assert len(result["properties"]["path"]) == 20
+    assert result["properties"]["pathLeftOut"] == 5
