@@ -587,6 +587,28 @@ def test_a_submodule_that_moved_is_reported_where_its_files_are_not_read(
     assert notices(world.check(clone, "--base", "HEAD")) == ["submodule-changed"]
 
 
+def test_a_new_submodule_is_reported_but_where_lockfiles_are_not_looked_for(world: World) -> None:
+    library = Repository.new(world.folder / "library")
+    library.commit({"README": "x"})
+    here = Repository.new(world.folder / "here")
+    here.commit({"package-lock.json": lock(SITE), "scangate.yml": "version: 1\nexclude: [docs]\n"})
+    for place in ("lib", "vendor/lib", "docs/theme"):
+        here.git("submodule", "--quiet", "add", f"file://{library.folder}", place)
+    here.write({"package-lock.json": lock(SITE).replace("  ", "   ")})
+    here.git("add", "-A")
+    result = world.check(here, "--staged")
+    assert (result.code, notices(result)) == (0, ["submodule-changed"])
+    assert "lib is new" in result.json["notices"][0]["message"]  # type: ignore[index]
+
+
+def test_what_only_has_the_name_of_a_requirements_file_is_nothing_on_both_sides(world: World) -> None:
+    here = Repository.new(world.folder / "prose")
+    here.commit({"package-lock.json": lock(CLEAN), "docs/test-requirements.txt": "The tests require patience.\n"})
+    here.write({"package-lock.json": lock(CLEAN, ALSO), "docs/test-requirements.txt": "The tests require time.\n"})
+    result = world.check(here, "--base", "HEAD")
+    assert (new(result), notices(result)) == ([ALSO], [])
+
+
 # ---------------------------------------------------------------------------------------------------- policy
 
 
