@@ -143,7 +143,8 @@ def _check(inputs: Inputs, step: Step) -> int:
 def _inside(inputs: Inputs, context: Context, workspace: Path) -> Context:
     """The same context in the input's folder, with the environment of the check. Raises UsageError."""
     named = inputs.text("working-directory")
-    folder = workspace / named
+    # Places are told from the repository's root: no detour may hide where that is.
+    folder = (workspace / named).resolve()
     if not folder.is_dir():
         raise UsageError(
             f"Input working-directory: there is no folder {named!r:.200} in the workspace.",

@@ -190,6 +190,21 @@ def test_a_working_directory(action: Action, project: Path, replay: Replay) -> N
     assert (ran.outputs["verdict"], ran.outputs["analysed"]) == ("blocked", "3")
 
 
+def test_a_working_directory_with_detours_gives_the_same_places(action: Action, project: Path, replay: Replay) -> None:
+    example("axios-replica", project / "apps" / "shop")
+    (project / ".git").mkdir()
+    (project / "docs").mkdir()
+    # Before GITHUB_WORKSPACE, which may be a link on a runner of one's own, there is nothing to be relative to.
+    (project.parent / "link").symlink_to(project)
+    ran = action(
+        **service(replay), working_directory="docs/../apps/shop", GITHUB_WORKSPACE=str(project.parent / "link")
+    )
+    assert ran.outputs["verdict"] == "blocked"
+    places = [command.properties.get("file") for command in ran.commands if command.name == "error"]
+    assert places
+    assert set(places) == {"apps/shop/package-lock.json"}
+
+
 # ------------------------------------------------------------------------------- no verdict, or not the whole one
 
 
