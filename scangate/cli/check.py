@@ -33,9 +33,10 @@ def run(args: argparse.Namespace, context: Context) -> int:
             return base.explain(sides, context)
         found, notices = sides.find(), sides.submodules()
         if found.is_same and sides.policies.are_same:
-            return _nothing_new(args, context, targets, sides.unread(found), notices, elapsed)
+            decides = sides.policies.shown or "default"
+            return _nothing_new(args, context, targets, sides.unread(found), notices, elapsed, policy=decides)
         # The built-in policy names no registries and excludes nothing: its rules can wait for what they are for.
-        policy = None if sides.policies.is_built_in else sides.policies.load()
+        policy = None if sides.policies.shown is None else sides.policies.load()
         if policy is not None and policy.exclude:
             found, notices = sides.find(policy.exclude), sides.submodules(policy.exclude)
         read = sides.read(found, NO_REGISTRIES if policy is None else policy.registries)
@@ -98,8 +99,13 @@ def _nothing_new(
     selection: Selection,
     notices: tuple[PolicyNotice, ...],
     elapsed: Callable[[], float],
+    *,
+    policy: str = "default",
 ) -> int:
-    """The verdict where the base has all of it: no policy can say anything about that, and nobody is asked."""
+    """The verdict where the base has all of it: no policy can say anything about that, and nobody is asked.
+
+    `policy` is the one that would decide, as it is shown.
+    """
     if args.dry_run:
         context.say("scangate: would send nothing: nothing is new.")
         return ExitCode.PASS
@@ -111,6 +117,7 @@ def _nothing_new(
             LockfileVerdict(lockfile=one, status=Status.PASSED) for one in (*selection.lockfiles, *selection.deleted)
         ),
         notices=notices,
+        policy=policy,
         elapsed_seconds=elapsed(),
         compared=selection.compared,
         scope_changes=selection.changes,

@@ -50,12 +50,14 @@ class Policies:
         return self._policy
 
     @cached_property
-    def is_built_in(self) -> bool:
-        """Whether no file decides, but the built-in policy. Raises PolicyError."""
+    def shown(self) -> str | None:
+        """The file that decides, as it is shown; None for the built-in policy. Raises PolicyError."""
         tree = self._deciding
-        if tree is None:
-            return project.find_policy(self._named, self._context) is None
-        return self._found(tree) is None
+        if tree is not None:
+            found = self._found(tree)
+            return None if found is None else found[0]
+        file = project.find_policy(self._named, self._context)
+        return None if file is None else file[1]
 
     @property
     def are_same(self) -> bool:

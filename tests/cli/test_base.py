@@ -316,6 +316,17 @@ def test_nothing_new_is_a_verdict_that_needs_no_service(world: World) -> None:
     shown = world.scangate("check", "--base", "HEAD", cwd=clone.folder)
     assert "nothing new" in shown.out
     assert world.project.f2[:12] in shown.out
+    assert "Policy: default" in shown.out
+
+
+def test_nothing_new_names_the_policy_that_would_have_decided(world: World) -> None:
+    clone = world.checkout(world.project.f2)
+    (clone.folder / "scangate.yml").write_text("version: 1\n")
+    clone.git("add", "scangate.yml")
+    clone.git("commit", "-q", "-m", "policy")
+    shown = world.scangate("check", "--base", "HEAD", cwd=clone.folder)
+    assert "nothing new" in shown.out
+    assert "Policy: scangate.yml" in " ".join(shown.out.split())
 
 
 @pytest.mark.parametrize(
