@@ -123,7 +123,8 @@ ENVIRONMENT = {
     settings.URL_VARIABLE: f"The analysis service (default {settings.DEFAULT_API_URL}). http:// only to loopback.",
     settings.KEY_VARIABLE: "Its API key. Never an argument, never in scangate.yml.",
     settings.KEY_FILE_VARIABLE: "A file that holds the key, instead.",
-    CACHE_VARIABLE: "The directory of the cache of reports, outside the project (default: the user's cache directory).",
+    CACHE_VARIABLE: "The directory of the cache of reports and of the last runs' verdicts, outside the project"
+    " (default: the user's cache directory).",
     ", ".join((forge.TOKEN_VARIABLE, forge.API_VARIABLE, forge.REPOSITORY_VARIABLE, forge.EVENT_VARIABLE)): (
         "What `comment` posts with, where, and on which pull request. GitHub Actions sets all but the token."
     ),

@@ -4,7 +4,7 @@ import argparse
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from scangate.cli import analysis
+from scangate.cli import analysis, lastrun
 from scangate.cli.context import Context
 from scangate.errors import ExitCode
 
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         choices=("info", "clear"),
-        help="info: where the cache is, and what is in it; clear: remove all reports and remembered tasks",
+        help="info: where the cache is, and what is in it; clear: remove all reports, remembered tasks and last runs",
     )
 
 
@@ -26,6 +26,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     try:
         if args.action == "clear":
             cache.clear()
+            lastrun.clear(context)
             context.say("scangate: the cache is empty.")
         else:
             context.stdout.write(_shown(cache.info()))

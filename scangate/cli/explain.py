@@ -124,10 +124,10 @@ def _known(
 
     kept = analysis.cache(context)
     try:
-        package = last.package(key) if last is not None else None
-        if last is not None and package is not None:
-            return _from_run(package, last, kept, policy, context)
-        return _from_cache(key, listed, kept, policy, context)
+        if last is not None and key in last.packages:
+            return _from_run(last.packages[key], last, kept, policy, context)
+        where = f"last run, {last.when}: passed" if last is not None and key in last.passed else "not in the last run"
+        return _from_cache(key, listed, where, kept, policy, context)
     finally:
         kept.close()
 
@@ -180,7 +180,9 @@ def _evidence_alone(package: "Package", engine: Engine) -> Analysed:
     )
 
 
-def _from_cache(key: str, listed: Subject | None, kept: "Cache", policy: "Policy", context: Context) -> Known | None:
+def _from_cache(
+    key: str, listed: Subject | None, where: str, kept: "Cache", policy: "Policy", context: Context
+) -> Known | None:
     """The package with the latest report of each engine, whoever asked for it."""
     from scangate import pipeline, purls
 
@@ -191,7 +193,7 @@ def _from_cache(key: str, listed: Subject | None, kept: "Cache", policy: "Policy
         report = None if engine in results else kept.report(entry)
         if report is not None:
             results[engine] = pipeline.observe(_run(policy, (engine,), context), entry.request, report)
-            remarks.append(f"not in the last run; the cache has a report of {engine}, by {entry.analyser}")
+            remarks.append(f"{where}; the cache has a report of {engine}, by {entry.analyser}")
     if not results:
         return None
     subject = listed or pipeline.subject_of(str(purls.submittable(key)), ())
@@ -215,6 +217,10 @@ def _unknown(key: str, listed: Subject | None, last: "LastRun | None") -> Iterat
     from scangate.output.advice import MEANING
     from scangate.pipeline import kind_outcome
 
+    if last is not None and key in last.passed:
+        yield f"{key}: passed in the last run, {last.when}, and the cache has no report of it any more"
+        yield "  `scangate check` asks for it again"
+        return
     yield f"{key}: never analysed, as far as is known here"
     if listed is not None:
         yield from _places(listed)

@@ -75,17 +75,24 @@ class LastRun:
     analyser: str
     when: str = ""
     kept_under: str = ""
-
-    def package(self, key: str) -> Package | None:
-        return self.packages.get(key)
+    passed: frozenset[str] = frozenset()
+    """The keys of those that passed without a word, of which nothing else is kept."""
 
 
 def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) -> None:
     """Keep the verdict for this project. Where that cannot be done, it is said, and the run is what it was."""
     from scangate.output import escape, verdict_json
 
-    text = verdict_json.render(verdict, exit_code=code, version=__version__)
-    record = json.dumps({"when": context.now().isoformat(), "kept_under": kept_under}) + "\n" + text
+    # Of what merely passed, its name: a run over a whole project may have ten thousand of those.
+    told = tuple(each for each in verdict.subjects if each.findings or each.shortfalls or each.subject.changes)
+    names = {each.subject.key for each in told}
+    about = {
+        "when": context.now().isoformat(),
+        "kept_under": kept_under,
+        "passed": [each.subject.key for each in verdict.subjects if each.subject.key not in names],
+    }
+    text = verdict_json.render(replace(verdict, subjects=told), exit_code=code, version=__version__)
+    record = json.dumps(about) + "\n" + text
     try:
         path = _path(context)
         if len(record) <= MAX_BYTES:
@@ -111,9 +118,21 @@ def load(context: Context) -> LastRun | None:
     head, _, text = content.partition(b"\n")
     try:
         about = json.loads(head)
-        return _read(json.loads(text), when=str(about["when"]), kept_under=str(about["kept_under"]))
+        passed = frozenset(map(str, about["passed"]))
+        when = datetime.fromisoformat(about["when"]).strftime("%Y-%m-%d %H:%M UTC")
+        return replace(_read(json.loads(text)), when=when, kept_under=str(about["kept_under"]), passed=passed)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise StateError(f"{path}: it is no record of a run.", "Run `scangate check` again.") from exc
+
+
+def clear(context: Context) -> None:
+    """Forget the last runs of all projects. Raises StateError where that cannot be done."""
+    folder = analysis.cache_dir(context) / FOLDER
+    try:
+        for path in folder.glob("*.json*"):
+            path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StateError(f"{folder}: cannot be emptied: {exc.strerror}.", "Remove it by hand.") from exc
 
 
 def handed_in(path: Path, context: Context) -> LastRun:
@@ -160,15 +179,13 @@ def _write(path: Path, text: str) -> None:
 _Json = Mapping[str, Any]
 
 
-def _read(document: _Json, *, when: str = "", kept_under: str = "") -> LastRun:
+def _read(document: _Json) -> LastRun:
     """Raises KeyError, TypeError, ValueError, AttributeError where it is no verdict."""
     packages = [_package(each) for each in document["packages"]]
     return LastRun(
         packages={each.subject.key: each for each in packages},
         policy=str(document["policy"]),
         analyser=str(document["analyser"]),
-        when=when and datetime.fromisoformat(when).strftime("%Y-%m-%d %H:%M UTC"),
-        kept_under=kept_under,
     )
 
 

@@ -163,6 +163,21 @@ def test_a_package_that_was_scanned_is_explained_from_the_cache(
     assert "net-on-install (default) matches" in result.out
 
 
+def test_what_passed_is_explained_from_the_cache(scangate: Scangate, blocked: Path, own_world: Path) -> None:
+    fine = "pkg:npm/axios-replica@1.14.1"
+    result = scangate("explain", fine)
+    assert result.code == 0, result.err
+    assert result.out.startswith(f"{fine}: passed by default\n")
+    assert ": passed; the cache has a report of dynamic-analysis, by http://127.0.0.1:" in result.out
+    assert "looked at it, and do not match:\n" in result.out
+    (file,) = (own_world / ".cache" / "scangate").glob("*.sqlite3")
+    file.unlink()
+    result = scangate("explain", fine)
+    assert result.code == 3
+    assert "passed in the last run" in result.out
+    assert "no report of it any more" in result.out
+
+
 def test_what_was_never_analysed_is_said_and_ends_with_3(scangate: Scangate, blocked: Path) -> None:
     result = scangate("explain", "pkg:npm/unheard-of@1.0.0")
     assert result.code == 3
@@ -310,6 +325,18 @@ def test_the_record_is_the_user_s_alone_and_one_for_each_project(
     assert len(list(path.parent.iterdir())) == 2
 
 
+def test_clearing_the_cache_forgets_the_runs(scangate: Scangate, blocked: Path, own_world: Path) -> None:
+    path = _record(own_world)
+    assert scangate("cache", "clear").code == 0
+    assert not path.exists()
+    assert scangate("cache", "clear").code == 0
+    assert scangate("explain", EVIL).code == 3
+    path.mkdir()
+    result = scangate("cache", "clear")
+    assert result.code == 3
+    assert "cannot be emptied" in result.err
+
+
 def test_no_cache_keeps_no_record(scangate: Scangate, project: Path, replay: Replay, own_world: Path) -> None:
     example("axios-replica", project)
     assert scangate("check", "--quiet", "--no-cache", **replay.environ).code == 1
@@ -331,7 +358,7 @@ def test_a_record_that_cannot_be_kept_changes_no_verdict(
     assert "others may write to it" in refused.err
 
 
-@pytest.mark.parametrize("content", ["", "{}\n{}", '{"when": "", "kept_under": ""}\nnothing', "\xff"])
+@pytest.mark.parametrize("content", ["", "{}\n{}", '{"when": "", "kept_under": "", "passed": []}\n{}', "\xff"])
 def test_a_broken_record_is_said(scangate: Scangate, blocked: Path, own_world: Path, content: str) -> None:
     _record(own_world).write_text(content, encoding="latin-1")
     result = scangate("explain", EVIL)
