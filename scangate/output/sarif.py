@@ -26,7 +26,7 @@ from scangate.output.sarif_text import (
     prose,
     value,
 )
-from scangate.output.verdict_json import dumps
+from scangate.output.verdict_json import MAX_INDENTED, dumps
 
 MAX_RESULTS = 25_000
 """GitHub refuses a run with more."""
@@ -56,7 +56,7 @@ def render(verdict: Verdict, setting: Setting) -> str:
     found = matches(verdict)
     kept = _within_reason(found[:MAX_RESULTS], setting.tree)
     while True:
-        text = dumps(_log(verdict, kept, len(found), setting))
+        text = dumps(_log(verdict, kept, len(found), setting), compact=len(kept) > MAX_INDENTED)
         size = len(gzip.compress(text.encode(), compresslevel=6, mtime=0))
         if size <= MAX_COMPRESSED_BYTES or not kept:
             return text

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scangate.models import OutcomeAction, OutcomeCode, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
-from scangate.output import markdown
+from scangate.output import markdown, sarif, verdict_json
 from tests.output.cases import (
     CASES,
     EVIDENCE,
@@ -105,6 +105,18 @@ def test_changes_of_use_that_are_cut_are_counted() -> None:
     (run,) = json.loads(RENDERERS["sarif"](whole))["runs"]
     assert len(run["properties"]["scopeChanges"]) == 1_000
     assert run["properties"]["scopeChangesLeftOut"] == 50
+
+
+@pytest.mark.parametrize("name", ["json", "sarif"])
+def test_a_document_for_programs_alone_has_no_white_space_and_says_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indented = RENDERERS[name](MANY)
+    for module in (sarif, verdict_json):
+        monkeypatch.setattr(module, "MAX_INDENTED", 300)
+    compact = RENDERERS[name](MANY)
+    assert (indented.count("\n") > 1_000, compact.count("\n")) == (True, 1)
+    assert json.loads(compact) == json.loads(indented)
 
 
 def test_a_way_in_that_is_cut_is_counted() -> None:
