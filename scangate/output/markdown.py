@@ -33,6 +33,7 @@ MAX_SUMMARY = 1024 * 1024
 """Bytes of a step's summary on GitHub; a larger one is dropped whole."""
 
 _MAX_URL = 2000
+_MAX_COMMAND = 600
 _ROW_EVIDENCE = 2
 
 _T = TypeVar("_T")
@@ -247,21 +248,29 @@ def _next_steps(page: _Page, verdict: Verdict, denied: Sequence[_Entry]) -> list
         "",
         "If you own the policy:",
         "",
-        *(f"- {line}" for line in _for_the_owner(page, denied, failing=bool(failing), own=own)),
+        *(f"- {line}" for line in _for_the_owner(denied, failing=bool(failing), own=own)),
     ]
 
 
-def _for_the_owner(page: _Page, denied: Sequence[_Entry], *, failing: bool, own: bool) -> Iterator[str]:
+def _for_the_owner(denied: Sequence[_Entry], *, failing: bool, own: bool) -> Iterator[str]:
     if denied:
-        item, finding = denied[0]
-        options = ["--reason", "WHY", "--owner", "WHO", "--expires", "YYYY-MM-DD"]
-        command = ["scangate", "allow", facts.title(item), finding.rule, *options]
         yield "Read the evidence in the details. Malware: report it to the registry, and find out who has it already."
-        yield f"Harmless, and you can say why: {page.code(shlex.join(command))}, reviewed like any change."
+        yield f"Harmless, and you can say why: {_exception(denied)}, reviewed like any change."
     if failing:
         yield "What a missing analysis means is yours to say, under `outcomes` in the policy; it never passes unsaid."
     if own:
         yield "Mend what stands below about the policy itself."
+
+
+def _exception(denied: Sequence[_Entry]) -> str:
+    """How to except the first finding: by a command that works as it stands, where there is one for it."""
+    package, rule = next(((item, found.rule) for item, found in denied if isinstance(item, SubjectVerdict)), (None, ""))
+    if package is not None:
+        options = ["--reason", "WHY", "--owner", "WHO", "--expires", "90d"]
+        command = shlex.join(["scangate", "allow", facts.title(package), rule, *options])
+        if len(command) <= _MAX_COMMAND and escape.code(command) == f"`{command}`":
+            return f"{escape.code(command)} (with `--verdict report.json` it takes the JSON of a run elsewhere)"
+    return "an entry under `allow` in the policy"
 
 
 def _gaps(page: _Page, verdict: Verdict) -> list[str]:

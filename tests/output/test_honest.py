@@ -127,3 +127,28 @@ def test_a_way_in_that_is_cut_is_counted() -> None:
     (result,) = json.loads(RENDERERS["sarif"](whole))["runs"][0]["results"]
     assert len(result["properties"]["path"]) == 20
     assert result["properties"]["pathLeftOut"] == 5
+
+
+@pytest.mark.parametrize("limit", [2_000, markdown.MAX_COMMENT])
+def test_the_command_to_allow_is_never_cut(limit: int) -> None:
+    name = f"pkg:npm/{'a' * 200}@1"
+    item = _item("a", Severity.HIGH)
+    whole = verdict(Status.BLOCKED, replace(item, subject=replace(item.subject, key=name)))
+    assert f"`scangate allow {name} rule-0-high --reason WHY --owner WHO --expires 90d`" in markdown.render(
+        whole, limit=limit
+    )
+
+
+@pytest.mark.parametrize("name", ["a`b", "a\u202eb", "a" * 1_000])
+def test_where_no_command_would_work_none_is_told(name: str) -> None:
+    item = _item("a", Severity.HIGH)
+    for whole in (
+        verdict(Status.BLOCKED, replace(item, subject=replace(item.subject, key=name))),
+        verdict(
+            Status.BLOCKED,
+            lockfiles=(replace(LOCKFILE_ITEM, status=Status.BLOCKED, findings=(finding("lock-x", EVIDENCE[9]),)),),
+        ),
+    ):
+        text = markdown.render(whole)
+        assert "scangate allow" not in text
+        assert "an entry under `allow` in the policy" in text
