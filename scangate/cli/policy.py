@@ -8,8 +8,10 @@ from pathlib import Path
 from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import ExitCode, PolicyError, PolicyProblem, UsageError
+from scangate.models import Action
 
 if TYPE_CHECKING:
+    from scangate.models import PolicyNotice
     from scangate.policy.cases import Case
     from scangate.policy.model import Policy
     from scangate.policy.trial import Result
@@ -71,22 +73,27 @@ def _check(named: Path | None, context: Context) -> int:
         for problem in exc.problems:
             _say(context, f"{problem}. {problem.hint}".strip())
         raise PolicyError(f"{found[1]}: it cannot be used.", "Mend what stands above.") from exc
-    warnings = _warnings(policy, context)
-    for warning in warnings:
-        _say(context, warning)
+    lints = _lints(policy, context)
+    for each in lints:
+        _say(context, f"{each.where}: {_LINT_WORDS[each.action]}: {each.message} ({each.code})")
+    if denied := sum(each.action is Action.DENY for each in lints):
+        hint = "Mend what stands above, or give its code another action under `lints`."
+        raise PolicyError(f"{found[1]}: {denied} of its entries are what its `lints` deny.", hint)
+    warnings = sum(each.action is Action.WARN for each in lints)
     counted = [(len(policy.rules), "rules"), (len(policy.allow), "exceptions"), (len(cases), "tests in it")]
-    _say(
-        context, f"{found[1]}: no errors, {len(warnings)} warnings; {', '.join(f'{n} {what}' for n, what in counted)}."
-    )
+    _say(context, f"{found[1]}: no errors, {warnings} warnings; {', '.join(f'{n} {what}' for n, what in counted)}.")
     return ExitCode.PASS
 
 
-def _warnings(policy: "Policy", context: Context) -> list[str]:
+_LINT_WORDS = {Action.DENY: "error", Action.WARN: "warning", Action.NOTE: "note"}
+
+
+def _lints(policy: "Policy", context: Context) -> "tuple[PolicyNotice, ...]":
     """What a run would say of the policy's own entries, as far as no package is needed to know."""
+    from scangate.policy.decision import standing_notices
     from scangate.policy.exceptions import Exceptions
 
-    notices = Exceptions(policy, context.now().date()).notices(whole=False)
-    return [f"{notice.where}: warning: {notice.message} ({notice.code})" for notice in notices]
+    return (*Exceptions(policy, context.now().date()).notices(whole=False), *standing_notices(policy))
 
 
 # ------------------------------------------------------------------------------------------------------- show

@@ -54,7 +54,7 @@ def decide(
         _judge_lockfile(lockfile, matcher, exceptions, policy)
         for lockfile in sorted(lockfiles, key=lambda each: each.path)
     )
-    notices = (*exceptions.notices(whole=whole), *_notices_of_overrides(policy))
+    notices = (*exceptions.notices(whole=whole), *standing_notices(policy))
     statuses = [each.status for each in of_subjects] + [each.status for each in of_lockfiles]
     if not statuses:
         message = "There was no package and no lockfile to decide on."
@@ -73,13 +73,16 @@ def decide(
     )
 
 
-def _notices_of_overrides(policy: Policy) -> Iterable[PolicyNotice]:
+def standing_notices(policy: Policy) -> Iterable[PolicyNotice]:
+    """What is said of the policy in every verdict, whatever was found."""
     for override in policy.overrides:
         if override.install_phase:
             message = (
                 f"Findings of the install phase do no more than {override.cap} here, on every machine that installs."
             )
             yield notice(policy, Lint.OVERRIDE_INSTALL_PHASE, message, override.place)
+    for each in policy.narrowings:
+        yield notice(policy, Lint.NARROWED, f"{each.message} (`{each.key}`).", each.place)
 
 
 def _judge_subject(subject: Subject, matcher: Matcher, exceptions: Exceptions, policy: Policy) -> SubjectVerdict:

@@ -131,6 +131,7 @@ class _Loader:
             hook=self._hook(entry, said={OutcomeCode(key) for key, _ in entry.table("outcomes")}),
             overrides=(*base.overrides, *self._loosening.overrides(entry, rules)),
             allow=(*base.allow, *self._loosening.allow(entry, rules)),
+            narrowings=() if self._built_in else self._loosening.narrowings(entry, base.narrowings),
             registries=self._registries(entry.entry("registries")),
             upload_files=entry.flag("upload-files", base.upload_files),
             exclude=tuple(dict.fromkeys((*base.exclude, *entry.texts("exclude")))),

@@ -1,15 +1,20 @@
 """`allow` and `overrides` of a policy file: what makes a policy milder, read and checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from scangate.errors import PurlError
-from scangate.models import Action, Ecosystem, Kind, Relation, Scope
+from scangate.models import Action, Ecosystem, Engine, Kind, Relation, Scope
 from scangate.policy import suggest
 from scangate.policy.document import Problems
-from scangate.policy.model import AllowEntry, Alternatives, Observe, Override, Watch
+from scangate.policy.model import BLANK, AllowEntry, Alternatives, Narrowing, Observe, Override, Watch
 from scangate.policy.reading import Entry, Leaf
 from scangate.policy.rules import At, RuleReader, Rules, conditions
 from scangate.purls import Purl, parse
+
+_SINGLE = frozenset({"engines", "max-report-age"})
+"""What replaces what is inherited; the others add to it."""
+_LISTED = 5
+"""Hosts and globs that are named."""
 
 
 class LooseningReader:
@@ -34,6 +39,15 @@ class LooseningReader:
                 keeps=frozenset(each.texts("except")),
                 install_phase=each.flag("install-phase", default=False),
             )
+
+    def narrowings(self, entry: Entry, inherited: Iterable[Narrowing]) -> tuple[Narrowing, ...]:
+        """The inherited ones, without those that the file takes back, and its own."""
+        kept = (each for each in inherited if each.key not in _SINGLE or each.key not in entry)
+        own = (
+            Narrowing(key=key, message=message, place=self._at(entry.values[key].place))
+            for key, message in _narrowed(entry)
+        )
+        return (*kept, *own)
 
     def allow(self, entry: Entry, rules: Rules) -> Iterator[AllowEntry]:
         for each in entry.entries("allow"):
@@ -97,3 +111,29 @@ class LooseningReader:
         elif (purl.version is None) is not every or "*" in text:
             self._problems.add(leaf.place, f"{str(leaf.value)!r} is not one package", hint)
         return purl
+
+
+def _narrowed(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Keys of the file by which less is looked at than the built-in policy does, and what each means."""
+    if entry.text("extends") == "none":
+        yield "extends", "The built-in rules do not hold"
+    unasked = [
+        engine for engine in BLANK.engines if "engines" in entry and engine not in map(Engine, entry.texts("engines"))
+    ]
+    if unasked:
+        yield "engines", f"Packages are not analysed by {_listed(unasked)}"
+    days = entry.integer("max-report-age", BLANK.max_report_age)
+    if days > BLANK.max_report_age:
+        yield "max-report-age", f"Reports are believed for {days} days instead of {BLANK.max_report_age}"
+    if globs := entry.texts("exclude"):
+        yield "exclude", f"Lockfiles are left out where they fit {_listed(globs)}"
+    registries = entry.entry("registries")
+    if registries is not None and (mirrors := sorted(registries.texts("mirrors"))):
+        yield "registries", f"Packages from {_listed(mirrors)} are taken for the public registry's"
+    if registries is not None and (hosts := [each.text("host") for each in registries.entries("private")]):
+        yield "registries", f"Packages from {_listed(hosts)} are private and not analysed"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return ", ".join(texts[:_LISTED]) + more

@@ -224,6 +224,16 @@ class Lint(StrEnum):
     ALLOW_BROAD = "allow-broad"
     ALLOW_SHADOWED = "allow-shadowed"
     OVERRIDE_INSTALL_PHASE = "override-install-phase"
+    NARROWED = "narrowed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """A setting (its key) by which less is looked at than by the built-in policy: said in every verdict."""
+
+    key: str
+    message: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +255,7 @@ class Policy:
     files: tuple[str, ...] = ()
     allow: tuple[AllowEntry, ...] = ()
     overrides: tuple[Override, ...] = ()
+    narrowings: tuple[Narrowing, ...] = ()
     registries: Registries = NO_REGISTRIES
     upload_files: bool = False
     """Whether `check` may upload archives of the project to an analysis service on another machine."""
@@ -298,6 +309,7 @@ LINTS: Mapping[Lint, Action] = {
     Lint.ALLOW_BROAD: Action.WARN,
     Lint.ALLOW_SHADOWED: Action.WARN,
     Lint.OVERRIDE_INSTALL_PHASE: Action.WARN,
+    Lint.NARROWED: Action.NOTE,
 }
 
 HOOK_OUTCOMES = (OutcomeCode.PENDING, OutcomeCode.UNREACHABLE)

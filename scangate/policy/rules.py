@@ -49,6 +49,7 @@ class RuleReader:
     def read(self, entry: Entry, inherited: Rules, actions: Mapping[Severity, Decided[Action]]) -> Rules:
         """All rules, in an order in which each correlation stands behind what it refers to."""
         rules = dict(inherited)
+        own = {key for key, _ in entry.table("actions")}
         first: dict[str, Place] = {}
         references: list[Leaf] = []
         for each in entry.entries("rules"):
@@ -62,7 +63,13 @@ class RuleReader:
             references += [leaf for group in each.groups("all-of") for leaf in group]
         for leaf in references:
             self.check(leaf, rules)
-        resolved = {id_: _resolved(rule, actions) for id_, rule in rules.items()}
+        resolved = {
+            # What is inherited and not touched here keeps its action, and whoever gave it.
+            id_: rule
+            if id_ in inherited and id_ not in first and rule.severity not in own
+            else _resolved(rule, actions, here=id_ not in inherited or rule.severity in own)
+            for id_, rule in rules.items()
+        }
         return self._ordered(resolved, first)
 
     def check(self, leaf: Leaf, rules: Rules) -> None:
@@ -140,12 +147,16 @@ def decider_at(place: str) -> DecidedBy:
     return BUILT_IN if place == DEFAULT else DecidedBy(Decider.POLICY, place)
 
 
-def _resolved(rule: Rule, actions: Mapping[Severity, Decided[Action]]) -> Rule:
-    """With the action that holds, and its author: the rule itself, else `actions`, else whoever set the severity."""
+def _resolved(rule: Rule, actions: Mapping[Severity, Decided[Action]], *, here: bool) -> Rule:
+    """With the action that holds, and its author: the rule itself, else `actions`, else whoever set the severity.
+
+    `here`: the rule or its severity's action is of this file. Else a rule of another file got a severity whose action
+    a third one may have set: what changed is the severity.
+    """
     if rule.own_action is not None:
         return replace(rule, decided=rule.own_action)
     by_severity = actions[rule.severity]
-    by = by_severity.by if by_severity.by.decider is not Decider.DEFAULT else decider_at(rule.place)
+    by = by_severity.by if here and by_severity.by.decider is not Decider.DEFAULT else decider_at(rule.place)
     return replace(rule, decided=Decided(by_severity.action, by))
 
 

@@ -191,7 +191,7 @@ POLICY = Record(
             name="lints",
             shape=Table(key=Word(words=tuple(Lint)), value=Word(words=tuple(Action))),
             doc=f"What the policy's own entries do when they are {LINT_MEANING}. `deny` blocks the run."
-            " By default each warns.",
+            " By default each warns, but `narrowed` notes.",
             example="lints: {allow-expired: deny, allow-unused: note}",
         ),
         Field(

@@ -107,6 +107,24 @@ def test_exceptions_that_say_too_much_are_warnings(scangate: Scangate, project: 
     assert "3 warnings" in lines[-1]
 
 
+def test_what_every_run_would_say_is_said_and_what_the_lints_deny_is_an_error(
+    scangate: Scangate, project: Path
+) -> None:
+    cap = "overrides: [{when: {scope: dev}, cap: warn, install-phase: true}]\n"
+    _write(project, **{"scangate.yml": f"version: 1\nexclude: docs\n{cap}"})
+    result = scangate("policy", "check")
+    assert result.code == 0
+    assert [line.split(" ")[:2] for line in result.out.splitlines()[:-1]] == [
+        ["scangate.yml:3:", "warning:"],
+        ["scangate.yml:2:", "note:"],
+    ]
+    assert "1 warnings" in result.out
+    _write(project, **{"scangate.yml": "version: 1\nexclude: docs\nlints: {narrowed: deny}\n"})
+    result = scangate("policy", "check")
+    assert (result.code, result.out.split(" ")[:2]) == (2, ["scangate.yml:2:", "error:"])
+    assert "Mend what stands above" in result.err
+
+
 def test_without_a_policy_nothing_is_checked(scangate: Scangate) -> None:
     result = scangate("policy", "check")
     assert (result.code, result.out) == (2, "")
