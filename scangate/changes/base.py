@@ -5,9 +5,9 @@ find: it raises BaseError (exit code 3), or compares with nothing, so that every
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from scangate.changes import event as events
 from scangate.changes.event import Event
@@ -22,8 +22,7 @@ class BaseKind(StrEnum):
     """Nothing to compare with: every dependency is new."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class Base(NamedTuple):
     """What to compare with.
 
     `commit` is a full id, there and readable; None where everything is new. `why` is one sentence for people (may
@@ -96,8 +95,7 @@ _REFUSED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     environ: Mapping[str, str]
     history: History
     head: str | None
@@ -122,12 +120,12 @@ class _Place:
         return self.local(self.head)
 
     def explicit(self, ref: str) -> Base:
-        found = self.history.commit(ref)
+        found = self.head if ref == "HEAD" else self.history.named(ref)
         if found is None and is_id(ref):
             found = self.history.need(ref, "what --base names")
         if found is None:
             found = self.history.branch(ref.removeprefix("origin/"))
-        return replace(_commit(found, f"--base {ref}"), is_proposal=is_proposal(self.environ))
+        return _commit(found, f"--base {ref}")._replace(is_proposal=is_proposal(self.environ))
 
     # ------------------------------------------------------------------------------------------------ hooks
 
@@ -155,7 +153,7 @@ class _Place:
             base = _commit(found, "what the remote has (PRE_COMMIT_FROM_REF)")
         else:
             base = self.local(head, because="nothing says what the remote has (PRE_COMMIT_FROM_REF is not set); ")
-        return replace(base, head=head)
+        return base._replace(head=head)
 
     def local(self, commit: str, *, because: str = "") -> Base:
         """Where the branch left the remote's default branch."""
@@ -169,7 +167,7 @@ class _Place:
 
     def _github(self) -> Base:
         name = self.environ.get("GITHUB_EVENT_NAME", "")
-        if name not in ("pull_request", "pull_request_target", "merge_group", "push"):
+        if name not in (*_GITHUB_PROPOSALS, "push"):
             return everything(f"everything is checked: the event is {name or 'unknown'}, which has no base.")
         event = self.read_event(self.environ.get("GITHUB_EVENT_PATH", ""))
         if name == "push":
@@ -206,7 +204,9 @@ class _Place:
         if base:
             found = self.history.need(base, "the merge request's base (CI_MERGE_REQUEST_DIFF_BASE_SHA)")
             return self._proposal(found, "the merge request's base")
-        target = environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
+        target = environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") or environ.get(
+            "CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME"
+        )
         if target:
             return self._target(target, "the merge request")
         default = environ.get("CI_DEFAULT_BRANCH", "")
@@ -277,7 +277,7 @@ class _Place:
         return self.history.merge_base(self.head, tip)
 
     def _proposal(self, commit: str, why: str) -> Base:
-        return replace(self._other_than_head(commit, why), is_proposal=True)
+        return self._other_than_head(commit, why)._replace(is_proposal=True)
 
     def _other_than_head(self, commit: str, why: str) -> Base:
         """A checkout of the base itself shows none of the change: to compare it with itself must not pass."""
@@ -310,7 +310,7 @@ def in_ci(environ: Mapping[str, str]) -> bool:
 def is_proposal(environ: Mapping[str, str]) -> bool:
     """Whether a CI runs this for a change that somebody proposes: a pull or merge request, a merge queue."""
     if _is_true(environ, "GITHUB_ACTIONS"):
-        return environ.get("GITHUB_EVENT_NAME") in ("pull_request", "pull_request_target", "merge_group")
+        return environ.get("GITHUB_EVENT_NAME") in _GITHUB_PROPOSALS
     return (
         any(environ.get(name) for name in _OF_PROPOSALS)
         or environ.get("BUILD_REASON") == "PullRequest"
@@ -318,8 +318,15 @@ def is_proposal(environ: Mapping[str, str]) -> bool:
     )
 
 
+_GITHUB_PROPOSALS = (
+    *("pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment"),
+    "merge_group",
+)
+"""Events whose checkout is, or may be, what somebody proposes: reviews have the pull request's merge commit, too."""
+
 _OF_PROPOSALS = (
-    *("CI_MERGE_REQUEST_DIFF_BASE_SHA", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "SYSTEM_PULLREQUEST_TARGETBRANCH"),
+    *("CI_MERGE_REQUEST_DIFF_BASE_SHA", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME"),
+    *("CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME", "SYSTEM_PULLREQUEST_TARGETBRANCH"),
     *("BITBUCKET_PR_ID", "BITBUCKET_PR_DESTINATION_BRANCH", "CHANGE_ID", "CHANGE_TARGET"),
     "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
 )

@@ -20,6 +20,10 @@ TOKEN_VARIABLE = "SCANGATE_GIT_TOKEN"  # noqa: S105 - a variable's name
 
 _SERVER = re.compile(r"(https://[\w.-]+|http://(127\.0\.0\.1|localhost))(:\d{1,5})?/?\Z", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_ABBREVIATED = re.compile(r"[0-9a-f]{4,39}\Z")
+_SUFFIX = re.compile(r"[~^]|@\{")
+_SPECIAL = ("HEAD", "@", "FETCH_HEAD", "ORIG_HEAD", "MERGE_HEAD")
+"""Names that git looks up in its own folder, before any ref."""
 _REF = re.compile(r"(?!-)[^\x00-\x20\x7f:?*\[\\]{1,1024}\Z")
 """No option, no refspec, no pattern; what else a name may be, git says."""
 
@@ -80,6 +84,31 @@ class History:
                 raise
             return None
         return found.decode("ascii").strip()
+
+    def named(self, revision: str) -> str | None:
+        """As `commit`, for a name that people write. Raises UsageError where a tag has the name of something else.
+
+        git takes the tag then, and anybody who may push can have made one that names their own commit.
+        """
+        found = self.commit(revision)
+        name = _SUFFIX.split(revision, maxsplit=1)[0]
+        if found is None or is_id(name) or name.startswith("refs/") or name in _SPECIAL:
+            return found
+        tag = f"refs/tags/{name}"
+        tagged = self.commit(tag)
+        if tagged is None:
+            return found
+        branches = [f"refs/heads/{name}", f"refs/remotes/{name}", f"refs/remotes/{REMOTE}/{name}"]
+        for other in (*branches, *self._abbreviated(name)):
+            if self.commit(other) not in (None, tagged):
+                raise UsageError(f"--base {name}: that is {tag}, and also {other}.", f"Write {other} or {tag}.")
+        return found
+
+    def _abbreviated(self, name: str) -> list[str]:
+        """The ids that begin like this."""
+        if _ABBREVIATED.match(name) is None:
+            return []
+        return self.git.run("rev-parse", f"--disambiguate={name}").decode("ascii").split()
 
     def head(self) -> str | None:
         """The commit that is checked out; None before the first one. Raises GitError outside of a repository."""

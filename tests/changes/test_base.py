@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scangate.changes import event as events
-from scangate.changes.base import Base, BaseKind, find_base
+from scangate.changes.base import Base, BaseKind, find_base, is_proposal
 from scangate.changes.git import Git
 from scangate.errors import BaseError, ExitCode, ScangateError, UsageError
 from tests.changes.ci_fixtures.repos import NOTHING, Repository, event
@@ -118,6 +118,14 @@ def test_pull_request_whose_head_is_checked_out_takes_the_merge_base(project: Pr
 def test_pull_request_head_in_a_shallow_clone_is_deepened(project: Project, tmp_path: Path) -> None:
     clone = project.shallow(project.f2)
     assert base(clone, github(tmp_path, "pull_request", pull_request(project.f2))).commit == project.m2
+
+
+@pytest.mark.parametrize("name", ["pull_request_review", "pull_request_review_comment"])
+def test_a_review_is_about_the_pull_request(project: Project, tmp_path: Path, name: str) -> None:
+    environ = github(tmp_path, name, pull_request(project.f2))
+    found = base(project.checkout(project.merge), environ)
+    assert (found.commit, found.is_proposal) == (project.m3, True)
+    assert is_proposal(environ)
 
 
 def test_merge_ref_of_another_head_takes_the_merge_base(project: Project, tmp_path: Path) -> None:
@@ -290,6 +298,7 @@ def test_payload_that_is_too_large_is_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 PROPOSALS = [
     pytest.param({"GITLAB_CI": "true", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}, id="gitlab"),
+    pytest.param({"GITLAB_CI": "true", "CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME": "main"}, id="gitlab external"),
     pytest.param({"TF_BUILD": "True", "SYSTEM_PULLREQUEST_TARGETBRANCH": "refs/heads/main"}, id="azure"),
     pytest.param({"TF_BUILD": "True", "SYSTEM_PULLREQUEST_TARGETBRANCH": "main"}, id="azure short"),
     pytest.param({"BITBUCKET_BUILD_NUMBER": "7", "BITBUCKET_PR_DESTINATION_BRANCH": "main"}, id="bitbucket"),
@@ -457,6 +466,32 @@ def test_explicit_base(project: Project, name: str) -> None:
     assert base(clone, {"CI": "true"}, explicit=name).commit == project.m3
     assert base(clone, explicit=project.m1[:10]).commit == project.m1
     assert base(clone, explicit="HEAD~1").commit == project.f1
+
+
+@pytest.mark.parametrize("name", ["main", "origin/main", "main~0", "{short}"])
+def test_a_tag_with_the_name_of_the_base_does_not_stand_in_for_it(project: Project, name: str) -> None:
+    clone = project.checkout(project.f2)
+    name = name.format(short=project.m3[:12])
+    clone.git("tag", name.partition("~")[0], project.f2)
+    assert clone.parse(f"{name}^{{commit}}") == project.f2  # so it is for git itself
+    with pytest.raises(UsageError, match="refs/tags/"):
+        base(clone, explicit=name)
+    assert base(clone, explicit="refs/remotes/origin/main").commit == project.m3
+    assert base(clone, explicit=f"refs/tags/{name.partition('~')[0]}").commit == project.f2
+
+
+def test_tags_of_other_names_are_bases_and_no_planted_ref_is_another_one(project: Project) -> None:
+    clone = project.checkout(project.f2)
+    for planted in ("HEAD", "origin/HEAD", project.m3):
+        clone.git("update-ref", f"refs/tags/{planted}", project.f2)
+        clone.git("update-ref", f"refs/heads/{planted}", project.f2)
+    clone.git("tag", "v1", project.m1)
+    clone.git("tag", "cafe", project.m1)
+    for ref in ("refs/heads/main", "refs/tags/main"):
+        clone.git("update-ref", ref, project.m3)
+    for name, commit in (("v1", "m1"), ("cafe", "m1"), ("main", "m3"), (project.m3, "m3"), ("HEAD~1", "f1")):
+        assert base(clone, explicit=name).commit == getattr(project, commit)
+    assert base(clone).commit == project.m2
 
 
 def test_explicit_base_is_fetched(project: Project) -> None:
