@@ -105,6 +105,9 @@ def arguments(inputs: Inputs, reports: Mapping[str, Path], event: str = "") -> l
 def environment(inputs: Inputs) -> dict[str, str]:
     """The environment of the check: what the inputs say in the variables that it reads, and no inputs."""
     own = {name: value for name, value in inputs.environ.items() if not name.startswith(PREFIX)}
+    if own.get("GITHUB_EVENT_NAME") == AFTERWARDS:
+        # The default branch's commit, not the one that is checked: its lines are others.
+        own.pop("GITHUB_SHA", None)
     key, url, token = (inputs.secret(name) for name in ("api-key", "api-url", "github-token"))
     if key:
         own.pop("SCANGATE_API_KEY_FILE", None)

@@ -190,6 +190,21 @@ def test_a_working_directory(action: Action, project: Path, replay: Replay) -> N
     assert (ran.outputs["verdict"], ran.outputs["analysed"]) == ("blocked", "3")
 
 
+def test_after_another_workflow_no_line_is_linked_in_the_wrong_commit(
+    action: Action, project: Path, replay: Replay
+) -> None:
+    example("axios-replica", project)
+    (project / ".git").mkdir()
+    runner = {
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_SHA": "1f" * 20,
+    }
+    link = f"https://github.example/acme/shop/blob/{'1f' * 20}/"
+    assert link in action(**service(replay), **runner).summary
+    assert link not in action(**service(replay), **runner, GITHUB_EVENT_NAME="workflow_run").summary
+
+
 def test_a_working_directory_with_detours_gives_the_same_places(action: Action, project: Path, replay: Replay) -> None:
     example("axios-replica", project / "apps" / "shop")
     (project / ".git").mkdir()
