@@ -5,8 +5,8 @@ and a hint that says what to do now. Only `scangate.cli` catches it. Anything el
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -58,8 +58,7 @@ class LockfileError(ScangateError):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyProblem:
+class PolicyProblem(NamedTuple):
     """One thing that is wrong in a policy file; `line` and `column` are 1-based."""
 
     where: str

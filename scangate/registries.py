@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import NamedTuple
 
 from scangate.models import Ecosystem, Kind
 
@@ -26,8 +27,7 @@ DEFAULT_URL: Mapping[Ecosystem, str] = {
 ALL_PUBLIC_HOSTS: frozenset[str] = frozenset().union(*PUBLIC_HOSTS.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrivateRegistry:
+class PrivateRegistry(NamedTuple):
     """A private registry that scangate.yml names; `names` are glob patterns of packages that live only there."""
 
     host: str
@@ -35,8 +35,7 @@ class PrivateRegistry:
     where: str = "scangate.yml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(NamedTuple):
     """Where an entry comes from. `confused_with`: the private registry's host that the name belongs to instead."""
 
     kind: Kind

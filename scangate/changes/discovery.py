@@ -12,9 +12,9 @@ lockfile), and what `exclude` matches. A folder that is itself named as PATH is 
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from scangate.changes.git import Git, GitError
 from scangate.changes.worktree import WorkTree
@@ -39,8 +39,7 @@ MAX_DEPTH = 100
 """Folders that a walk descends, at most."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A lockfile that was found, not read yet.
 
     `path` is relative to the working directory with "/", or absolute where it lies outside of it; `files.read(path)`
@@ -64,6 +63,7 @@ def discover(
     exclude: Iterable[str] = (),
     lockfile_as: str | None = None,
     may_be_empty: bool = False,
+    root: Path | None = None,
     max_entries: int = MAX_ENTRIES,
     max_depth: int = MAX_DEPTH,
 ) -> tuple[Candidate, ...]:
@@ -75,9 +75,12 @@ def discover(
     A folder is searched. A file is taken as `lockfile_as` says, else as its name says, and also where it is
     excluded: it was asked for. Raises UsageError where a PATH does not exist, or is a file that its name does not
     explain, or is a folder without any lockfile: an empty answer must not look like a pass. `may_be_empty`: a folder
-    may have none, because the base has some; the caller then reports that they are gone.
+    may have none, because the base has some; the caller then reports that they are gone. `root`: the repository
+    that `cwd` lies in, where it is known.
     """
-    search = _Search(cwd, environ, recognise, tuple(formats), tuple(exclude), may_be_empty, max_entries, max_depth)
+    search = _Search(
+        cwd, environ, recognise, tuple(formats), tuple(exclude), may_be_empty, root, max_entries, max_depth
+    )
     if lockfile_as is not None and lockfile_as not in search.formats:
         raise UsageError(f"--lockfile-as {lockfile_as!r} is not a lockfile format.", search.formats_hint())
     targets = [search.existing(path) for path in paths or (".",)]
@@ -92,14 +95,14 @@ def discover(
     return tuple(by_path[path] for path in sorted(by_path))
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(NamedTuple):
     cwd: Path
     environ: Mapping[str, str]
     recognise: Callable[[str], str | None]
     formats: tuple[str, ...]
     exclude: tuple[str, ...]
     may_be_empty: bool
+    root: Path | None
     max_entries: int
     max_depth: int
 
@@ -146,6 +149,8 @@ class _Search:
 
     def _root(self, folder: Path) -> Path:
         """What a lockfile in the folder may refer to: its repository, else the working directory, else the folder."""
+        if self.root is not None and folder == self.cwd:
+            return self.root
         try:
             return Git(folder, self.environ).toplevel()
         except GitError:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scangate.changes.history import is_id
 from scangate.errors import BaseError
@@ -16,8 +16,7 @@ MAX_REF_CHARACTERS = 1024
 _HINT = "Name the base with --base REF, or check everything with --all."
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """A payload, and how to take values out of it. Every value is checked for being what it should be."""
 
     payload: Mapping[str, object]

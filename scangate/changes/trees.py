@@ -8,8 +8,8 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from scangate.changes.discovery import LEFT_OUT, Candidate
 from scangate.changes.git import Git
@@ -29,8 +29,7 @@ _MAX_RENAMES = 1000
 _INDEX_SIGNATURE = b"DIRC"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file of a tree: git's mode ("100644"), the id of its content, and the stage (not 0: a merge conflict)."""
 
     mode: str
@@ -38,8 +37,7 @@ class Entry:
     stage: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """Where the run stands in the repository, to translate between paths as people see them and as git has them.
 
     `prefix` is the working directory below the repository's root ("" or "web/app/"); `cwd` is absolute.

@@ -4,8 +4,8 @@ import argparse
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from scangate import __version__, output
 from scangate.cli import project
@@ -20,8 +20,7 @@ LINK_VARIABLES = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA")
 """Where the lines of the lockfiles can be looked at; GitHub Actions sets them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One format and the file that it goes to; None is stdout."""
 
     name: str

@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         prog="scangate",
         description="The malware gate for your lockfile.",
         epilog="commands:\n" + "".join(f"  {name:9} {text}\n" for name, text in COMMANDS.items()) + "\n" + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_help_formatter,
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"scangate {__version__}")
@@ -88,7 +88,7 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     own = Parser(
         prog=f"scangate {name}",
         description=COMMANDS[name][:1].upper() + COMMANDS[name][1:] + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_help_formatter,
         allow_abbrev=False,
     )
     command(name).configure(own)
@@ -101,6 +101,11 @@ def command(name: str) -> "Command":
 
     module: Command = importlib.import_module(f"scangate.cli.{name}")
     return module
+
+
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    """With its width given: argparse makes one for every option, and would import shutil to ask for the columns."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=Context().width() - 2)
 
 
 def _dispatch(argv: "Sequence[str]", context: Context) -> int:

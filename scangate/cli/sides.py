@@ -3,9 +3,9 @@
 import argparse
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from scangate import lockfiles
 from scangate.changes import trees
@@ -24,8 +24,7 @@ from scangate.models import Compared, Lockfile, PolicyNotice, Selection
 from scangate.registries import NO_REGISTRIES, Registries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(NamedTuple):
     """The lockfiles of both sides, not read yet. `same`: the paths whose files are the same on both."""
 
     current: tuple[Candidate, ...]
@@ -38,8 +37,7 @@ class Found:
         return len(self.same) == len(self.current) == len(self.before)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(NamedTuple):
     """The lockfiles, parsed: `current` is all that there is, `selection` what is new of it."""
 
     current: tuple[Lockfile, ...]
@@ -145,6 +143,7 @@ class Sides:
                 exclude=exclude,
                 lockfile_as=self._args.lockfile_as,
                 may_be_empty=bool(before),
+                root=None if self._place is None else self._place.root,
             )
         self._refuse_empty([*current, *before])
         same = frozenset[str]() if self._before is None else same_lockfiles(current, before, self._before)

@@ -98,7 +98,7 @@ class Places:
     @cached_property
     def _kinds(self) -> dict[Place, Kind]:
         """What each place is by its host alone, whatever names are tied to it."""
-        hosts = replace(self.registries, private=tuple(replace(entry, names=()) for entry in self.registries.private))
+        hosts = replace(self.registries, private=tuple(entry._replace(names=()) for entry in self.registries.private))
         return {
             place: Kind.FILE
             if place.is_local
