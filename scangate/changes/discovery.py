@@ -1,8 +1,9 @@
 """Which lockfiles there are to check: those that PATHs name, or all in the working directory.
 
 In a git repository these are the tracked files, submodules included, and the untracked ones that are not ignored: a
-lockfile that is new and not yet added counts. Where git is missing, refuses or fails, the folder is walked; a walk
-sees everything that git would have listed, and ignored files besides, so nothing can be missed by it.
+lockfile that is new and not yet added counts, and so does one that a sparse checkout leaves out. Where git is missing,
+refuses or fails, the folder is walked; a walk sees everything that git would have listed (but for what is not on disk),
+and ignored files besides, so nothing can be missed by it.
 
 Left out, wherever they lie below the searched folder: installed and vendored trees (LEFT_OUT), and virtual
 environments (folders with a pyvenv.cfg, but never for a file that git tracks: else a planted pyvenv.cfg would hide a
@@ -130,10 +131,15 @@ class _Search(NamedTuple):
         def excluded(name: str) -> bool:
             return path_matches(self.exclude, name if start == "." else f"{start}/{name}")
 
-        tree = WorkTree(self.cwd, root=root)
+        names, skipped = self._listing(folder, excluded)
+        tree: Files = WorkTree(self.cwd, root=root)
+        if skipped:
+            from scangate.changes.sparse import SparseTree
+
+            tree = SparseTree(tree, Git(_absolute(folder), self.environ), skipped, cwd=_absolute(self.cwd))
         found = [
             self._candidate(self._shown(folder / name), format_, tree)
-            for name in self._listing(folder, excluded)
+            for name in names
             if (format_ := self.recognise(name)) is not None and not excluded(name)
         ]
         if not found and not self.may_be_empty:
@@ -156,16 +162,22 @@ class _Search(NamedTuple):
         except GitError:
             return self.cwd if _absolute(folder).is_relative_to(_absolute(self.cwd)) else folder
 
-    def _listing(self, folder: Path, excluded: Callable[[str], bool]) -> Iterable[str]:
-        """Files below the folder, as paths relative to it, without what is left out; recognised ones at least."""
+    def _listing(self, folder: Path, excluded: Callable[[str], bool]) -> tuple[Iterable[str], frozenset[str]]:
+        """Files below the folder, as paths relative to it, without what is left out; recognised ones at least.
+
+        And all tracked ones that a sparse checkout does not have on disk.
+        """
         git = Git(folder, self.environ)
         try:
-            tracked, untracked = git.tracked(), git.untracked()
+            (tracked, skipped), untracked = git.listed(), git.untracked()
         except GitError:
-            return self._walk(folder, excluded)
-        return [*self._kept(folder, tracked, tracked=True), *self._kept(folder, untracked - tracked, tracked=False)]
+            return self._walk(folder, excluded), frozenset()
+        kept = [*self._kept(folder, tracked, skipped), *self._kept(folder, untracked - tracked, None)]
+        return kept, skipped
 
-    def _kept(self, folder: Path, names: Iterable[str], *, tracked: bool) -> Iterator[str]:
+    def _kept(self, folder: Path, names: Iterable[str], skipped: frozenset[str] | None) -> Iterator[str]:
+        """`skipped`: those that need not be on disk; None where git tracks none of them."""
+
         @cache
         def virtual(parent: str) -> bool:
             return parent != "" and (_is_virtual_environment(folder / parent) or virtual(parent.rpartition("/")[0]))
@@ -175,7 +187,8 @@ class _Search(NamedTuple):
             if self.recognise(name) is None or not LEFT_OUT.isdisjoint(parent.split("/")):
                 continue
             # git still lists a file that was deleted but not staged, and a submodule without content as a file.
-            if _is_file(folder / name) and (tracked or not virtual(parent)):
+            is_there = name in (skipped or ()) or _is_file(folder / name)
+            if is_there and (skipped is not None or not virtual(parent)):
                 yield name
 
     def _walk(self, folder: Path, excluded: Callable[[str], bool]) -> Iterator[str]:

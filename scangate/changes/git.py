@@ -89,7 +89,13 @@ class Git:
 
     def tracked(self) -> frozenset[str]:
         """Tracked files in the folder and below, submodules included, as paths relative to it."""
-        return self._listing("--cached", "--recurse-submodules")
+        return self.listed()[0]
+
+    def listed(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Tracked files as `tracked` has them, and those of them that a sparse checkout leaves out."""
+        listing = self._listing("-t", "--cached", "--recurse-submodules")
+        skipped = frozenset(line[2:] for line in listing if line.startswith("S "))
+        return frozenset(line[2:] for line in listing), skipped
 
     def untracked(self) -> frozenset[str]:
         """Files that are neither tracked nor ignored, in the folder and below, as paths relative to it.

@@ -206,6 +206,26 @@ class TestRepository:
         (repository / "deleted" / "poetry.lock").unlink()
         assert found(repository) == ["ignored-but-tracked/poetry.lock", "new/poetry.lock", "tracked/poetry.lock"]
 
+    def test_what_a_sparse_checkout_leaves_out_is_read_from_the_index(self, repository: Path) -> None:
+        touch(repository, ["a/requirements.txt"])
+        for name, content in (("b/requirements.txt", "-r more.in\n"), ("b/more.in", "flask==1.0\n")):
+            (repository / name).parent.mkdir(exist_ok=True)
+            (repository / name).write_text(content)
+        git(repository, "add", ".")
+        git(repository, "commit", "-q", "-m", "One")
+        git(repository, "sparse-checkout", "set", "a")
+        assert not (repository / "b").exists()
+        for cwd, names in ((repository, ["a/requirements.txt", "b/requirements.txt"]), (repository / "a", None)):
+            assert found(cwd) == (names or ["requirements.txt"])
+        _, other = find(repository)
+        contents = [other.files.read(f"b/{name}") for name in ("requirements.txt", "more.in", "missing.in")]
+        assert contents == [b"-r more.in\n", b"flask==1.0\n", None]
+        git(repository, "update-index", "--replace", "--cacheinfo", f"100644,{'12' * 20},b/requirements.txt")
+        git(repository, "update-index", "--skip-worktree", "b/requirements.txt")
+        _, other = find(repository)
+        with pytest.raises(LockfileError, match="leaves it out"):
+            other.files.read("b/requirements.txt")
+
     def test_a_planted_pyvenv_cfg_hides_no_tracked_lockfile(self, repository: Path) -> None:
         touch(repository, ["app/pyvenv.cfg", "app/package-lock.json"])
         git(repository, "add", ".")

@@ -562,6 +562,19 @@ def test_pushed_reads_the_pushed_commit_alone(world: World) -> None:
     assert "PRE_COMMIT_FROM_REF is not set" in first.json["compared"]["why"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("options", [("--base", "HEAD~1"), ("--staged", "--base", "HEAD~1"), ("--all",)])
+def test_what_a_sparse_checkout_leaves_out_is_checked_all_the_same(world: World, options: tuple[str, ...]) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"app/package-lock.json": lock(CLEAN), "lib/package-lock.json": lock(SITE), "lib/package.json": "{}"})
+    here.commit({"new/package-lock.json": lock(MALICIOUS)})
+    here.git("sparse-checkout", "set", "app")
+    assert not (here.folder / "new").exists()
+    result = world.check(here, *options)
+    assert result.code == 3
+    assert new(result) == (sorted([CLEAN, SITE, MALICIOUS]) if options == ("--all",) else [MALICIOUS])
+    assert {each["status"] for each in result.json["lockfiles"]} == {"passed"}  # type: ignore[attr-defined]
+
+
 # -------------------------------------------------------------------------------------------------- submodules
 
 
