@@ -169,12 +169,21 @@ def _text(path: Path, shown: str) -> str:
 
 
 def _proven(text: str, path: Path, shown: str, context: Context) -> str:
-    """The place of the entry in the new text. Raises PolicyError where that is no policy: nothing is written then."""
+    """The place of the entry in the new text. Nothing is written where this raises: PolicyError where it is
+    no policy, UsageError where an earlier entry says as much."""
+    from scangate.policy.exceptions import Exceptions
+    from scangate.policy.model import Lint
+
     try:
         after = project.load_text(text, path, shown, context)
     except PolicyError as exc:
         hint = f"{exc.hint} Nothing was written. If the evidence cannot be pinned, write `--any-evidence`."
         raise PolicyError(f"The entry cannot be added: {exc.message}", hint.strip()) from exc
+    notices = Exceptions(after, context.now().date()).notices(whole=False)
+    shadowed = [each for each in notices if each.code == Lint.ALLOW_SHADOWED and each.where == after.allow[-1].place]
+    if shadowed:
+        hint = "Nothing was written. For a later day change that entry's `expires`."
+        raise UsageError(f"The exception is there already: {shadowed[0].message}", hint)
     # What a file extends comes first, and what it adds behind that.
     return after.allow[-1].place
 

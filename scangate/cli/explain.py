@@ -1,6 +1,7 @@
 """`scangate explain`: what was observed of a package, what each rule made of it, and what decided."""
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +16,10 @@ from scangate.models import (
     Analysed,
     AnalysisRequest,
     DecidedShortfall,
+    Ecosystem,
     Engine,
     Finding,
+    Kind,
     OutcomeAction,
     Shortfall,
     Status,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from scangate.policy.trace import Trace
     from scangate.service.cache import Cache
 
+_NAMED = 3
+"""Packages of one line that are named."""
 MAX_EVIDENCE = 20
 """Observations that are listed of one finding; with --rule, all are."""
 
@@ -88,22 +93,34 @@ def _listed(what: str, policy: "Policy", context: Context) -> Subject | None:
     from scangate import pipeline
 
     path, colon, line = what.rpartition(":")
-    if not colon or not line.isdecimal() or what.startswith("pkg:"):
+    if not colon or not re.fullmatch("[0-9]{1,9}", line) or what.startswith("pkg:"):
         return None
+    hint = "Name a line of the package's entry, or its purl."
+    if (context.cwd / path).is_dir():
+        raise UsageError(f"{what}: a folder has no lines", hint)
     options = argparse.Namespace(paths=[path], lockfile_as=None)
     subjects = pipeline.group(project.read_lockfiles(options, policy, context))
     entries = [(entry.line, subject) for subject in subjects for entry in subject.dependencies]
-    above = [(start, subject) for start, subject in entries if start <= int(line)]
-    if not above:
-        raise UsageError(f"{what}: no package stands there", "Name a line of the package's entry, or its purl.")
-    return max(above, key=lambda each: each[0])[1]
+    nearest = max((start for start, _ in entries if start <= int(line)), default=None)
+    if nearest is None or int(line) > (context.cwd / path).read_bytes().count(b"\n") + 1:
+        raise UsageError(f"{what}: no package stands there", hint)
+    there = {subject.key: subject for start, subject in entries if start == nearest}
+    if len(there) > 1:  # JSON without line breaks
+        listed = ", ".join(list(there)[:_NAMED])
+        raise UsageError(f"{what}: {len(there)} packages stand in that line", f"Name one by its purl: {listed} …")
+    return next(iter(there.values()))
 
 
 def _canonical(what: str) -> str:
-    """A purl in its canonical form; another key as it is. Raises PurlError."""
+    """A purl in its canonical form; another key as it is. Raises PurlError; UsageError where it is neither."""
     from scangate import purls
 
-    return str(purls.parse(what)) if what.startswith("pkg:") else what
+    if what.startswith("pkg:"):
+        return str(purls.submittable(what))
+    if not re.match(rf"(?:{'|'.join(Kind)}):(?:{'|'.join(Ecosystem)})/", what):
+        hint = "Write pkg:TYPE/NAME@VERSION, or LOCKFILE:LINE."
+        raise UsageError(f"{what}: neither a purl, nor a line of a lockfile, nor a package's key", hint)
+    return what
 
 
 def _check_rule(rule: str | None, policy: "Policy") -> None:
@@ -233,7 +250,8 @@ def _unknown(key: str, listed: Subject | None, last: "LastRun | None") -> Iterat
         yield "  there was no `scangate check` in this project whose verdict is kept (--no-cache keeps none)"
     else:
         yield "  it was no part of the last run, which looked at what is new since its base"
-    yield f"  `scangate check --all` looks at every package, `scangate scan {key}` at this one"
+    alone = f", `scangate scan {key}` at this one" if key.startswith("pkg:") else ""
+    yield f"  `scangate check --all` looks at every package{alone}"
 
 
 # ----------------------------------------------------------------------------------------------------- the text

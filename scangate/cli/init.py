@@ -145,7 +145,7 @@ def _registries(lockfiles: Sequence[Lockfile]) -> Iterator[str]:
     """Proposed, not written: whether a host that a lockfile names is one's own, only its owner can say."""
     hosts = _hosts(lockfiles)
     if not hosts:
-        yield "# Mirrors of the public registry, and private registries: nothing that comes from those is ever sent.\n"
+        yield "# Mirrors of the public registry; and private registries, from which nothing is ever sent.\n"
         yield "# registries:\n#   mirrors: [npm-mirror.example.com]\n#   private:\n"
         yield '#     - {host: npm.acme.example, names: ["@acme/*"]}\n'
         return

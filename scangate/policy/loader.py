@@ -169,6 +169,10 @@ class _Loader:
             PrivateRegistry(host=each.text("host"), names=each.texts("names"), where=self._at(each.place))
             for each in entry.entries("private")
         )
+        for each in entry.entries("private"):
+            if each.text("host") in ALL_PUBLIC_HOSTS and "names" not in each:
+                message = f"{each.text('host')} is a public registry: without `names`, this entry has no meaning"
+                self._problems.add(each.place, message, "Add the `names` that are yours alone, e.g. ['@acme/*'].")
         inherited = self._base.registries
         mirrors = inherited.mirrors | frozenset(entry.texts("mirrors"))
         # The file's own first: the first that a name fits counts.

@@ -117,6 +117,14 @@ tests:
     assert (result.code, result.out) == (0, "scangate.yml: 3 tests, 0 failed.\n")
 
 
+def test_what_is_excepted_already_is_not_excepted_twice(scangate: Scangate, project: Path) -> None:
+    assert _allow(scangate, project).code == 0
+    before = (project / "scangate.yml").read_bytes()
+    again = _allow(scangate, project)
+    assert (again.code, "scangate.yml:4 says as much" in again.err) == (2, True)
+    assert (project / "scangate.yml").read_bytes() == before
+
+
 def test_what_was_not_found_needs_any_evidence(scangate: Scangate, project: Path) -> None:
     result = scangate("allow", EVIL, "net-on-install", *ABOUT)
     assert result.code == 2

@@ -114,6 +114,37 @@ def test_a_place_in_a_lockfile(scangate: Scangate, blocked: Path) -> None:
     assert scangate("explain", "missing-lock.json:3").code == 2
 
 
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("package-lock.json:33", "no package stands there"),
+        ("package-lock.json:999999999", "no package stands there"),
+        ("package-lock.json:" + "9" * 5000, "neither a purl"),
+        ("package-lock.json", "neither a purl"),
+        ("registry:gem/x@1", "neither a purl"),
+        ("pkg:npm/plain-crypto-replica", "no version"),
+        (".:26", "a folder has no lines"),
+    ],
+)
+def test_what_names_no_package_is_an_error(scangate: Scangate, blocked: Path, what: str, says: str) -> None:
+    assert len((blocked / "package-lock.json").read_text().splitlines()) == 32
+    (blocked / "package-lock.json").write_text((blocked / "package-lock.json").read_text().rstrip("\n"))
+    result = scangate("explain", what)
+    assert (result.code, says in result.err) == (2, True)
+
+
+def test_packages_that_share_a_line_are_told_apart_by_their_purls(scangate: Scangate, blocked: Path) -> None:
+    lockfile = blocked / "package-lock.json"
+    lockfile.write_text(json.dumps(json.loads(lockfile.read_text())))
+    result = scangate("explain", "package-lock.json:1")
+    assert (result.code, "3 packages stand in that line" in result.err, EVIL in result.err) == (2, True, True)
+
+
+def test_a_package_that_can_never_be_sent_is_not_told_to_be_scanned(scangate: Scangate, blocked: Path) -> None:
+    result = scangate("explain", "private-registry:npm/left-pad@1.0.0")
+    assert (result.code, "never analysed" in result.out, "scangate scan" in result.out) == (3, True, False)
+
+
 def test_the_policy_of_now_decides_and_says_who_excuses_what(scangate: Scangate, blocked: Path) -> None:
     entry = "rules: [net-on-install], reason: Its host., owner: us@example.com, expires: 2999-01-01"
     (blocked / "scangate.yml").write_text(f"version: 1\nallow:\n- {{package: '{EVIL}', {entry}}}\n")

@@ -11,7 +11,7 @@ from scangate.errors import ExitCode, PolicyError
 from scangate.models import Action, Ecosystem, Engine, Mode, OutcomeAction, OutcomeCode, Phase, Severity
 from scangate.policy import document, loader, schema, shapes
 from scangate.policy.model import ACTIONS, OUTCOMES, AllOf, AtLeast, Condition, Observe, PackageGlob, Watch
-from scangate.registries import ALL_PUBLIC_HOSTS
+from scangate.registries import ALL_PUBLIC_HOSTS, FILES_HOST
 from tests.policy.kit import package, policy, rule, rules
 
 
@@ -81,6 +81,7 @@ MISTAKES = [
     (BASE + "registries: {mirrors: 'https://a.example/'}", "2:23", "expected a host name", ""),
     (BASE + "registries: {private: [{names: 'a-*'}]}", "2:24", "a private registry needs 'host'", ""),
     (BASE + "registries: {private: [{host: a.example, name: x}]}", "2:42", "no key 'name'", "'names'"),
+    (BASE + f"registries: {{private: [{FILES_HOST}]}}", "2:24", "is a public registry: without `names`", "`names`"),
     (BASE + "sets: {Big: [a]}", "2:8", "expected a kebab-case word, found 'Big'", ""),
     (BASE + "sets: {registries: [a.example]}", "2:8", "'registries' is a built-in set", "another name"),
     (BASE + "sets: {a: [b.example, '@c']}", "2:23", "a set within a set", ""),
