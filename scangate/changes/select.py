@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 from scangate.changes.versions import direction
 from scangate.digests import is_conflict, shown
@@ -16,6 +17,7 @@ INTEGRITY_CHANGED = "integrity-changed"
 
 _JAVASCRIPT = frozenset({"npm-package-lock", "yarn-lock", "pnpm-lock", "bun-lock", "bun-lock-binary"})
 _WEIGHT = {Scope.PROD: 2, Scope.OPTIONAL: 1, Scope.DEV: 0}
+_ARCHIVE = re.compile(r"\.(?:whl|egg|zip|t[a-z]+z2?|tar)\b|\.(?:gz|bz2|xz|lzma)\b")
 _PLACE = re.compile(r"^.*?:\d+: ")
 
 _Identity = str | tuple[str, ...]
@@ -27,17 +29,19 @@ def select_new(
     *,
     renames: Mapping[str, str] | None = None,
     same: Collection[str] = (),
+    archives: Collection[str] = (),
     compared: Compared | None = None,
 ) -> Selection:
     """What `current` has that `base` has not.
 
-    `renames` says which current path was which one of the base, `same` which paths have the same file in both.
+    `renames` says which current path was which one of the base, `same` which paths have the same file in both,
+    `archives` the names of those files of the project that differ: what may be installed from one of them is new.
 
     New is an entry whose purl (or kind, name, version and source) with these digests is in no lockfile of the base.
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
     as well. Nothing is dropped silently: a current entry is in the selection, or the base has it.
     """
-    known = _Known.of(base)
+    known = _Known.of(base, archives)
     was = {lockfile.path: lockfile for lockfile in base}
     changes: list[Change] = []
     selected: list[Lockfile] = []
@@ -83,10 +87,11 @@ class _Known:
     bare: dict[_Identity, set[str | None]] = field(default_factory=dict)
     """The sources of those that stand somewhere without any digest."""
     names: dict[tuple[str, str], list[Dependency]] = field(default_factory=dict)
+    archives: Collection[str] = ()
 
     @classmethod
-    def of(cls, base: Iterable[Lockfile]) -> "_Known":
-        known = cls()
+    def of(cls, base: Iterable[Lockfile], archives: Collection[str] = ()) -> "_Known":
+        known = cls(archives=archives)
         for lockfile in base:
             for one in lockfile.dependencies:
                 key = identity(one)
@@ -108,6 +113,8 @@ class _Known:
             return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
         if not one.integrity and one.source not in self.bare[key]:
             return ChangeKind.SOURCE  # no digest says that another place has the same content
+        if one.kind is Kind.FILE and self._may_be_other(one):
+            return ChangeKind.DIGESTS
         if one.facts and not _facts(one.facts) <= {fact for other in before for fact in _facts(other.facts)}:
             return ChangeKind.FACTS
         return None
@@ -123,6 +130,13 @@ class _Known:
         )
         fact = LockFact(check=INTEGRITY_CHANGED, detail=detail, line=one.line)
         return replace(one, facts=(*one.facts, fact))
+
+    def _may_be_other(self, one: Dependency) -> bool:
+        """Whether its archive is among those that differ; where it names none (--find-links), it may be any."""
+        source = unquote(one.source or "").lower()
+        return any(name.lower() in source for name in self.archives) or (
+            bool(self.archives) and _ARCHIVE.search(source) is None
+        )
 
     def _has_digests(self, key: _Identity, integrity: tuple[str, ...]) -> bool:
         return self.digests[key].issuperset(integrity) if integrity else key in self.bare

@@ -27,6 +27,7 @@ MAX_NAMES = 1_000_000
 _LINK, _SUBMODULE = "120000", "160000"
 _MAX_RENAMES = 1000
 _INDEX_SIGNATURE = b"DIRC"
+_ARCHIVES = (".whl", ".egg", ".zip", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz", ".tar", ".gz", ".bz2", ".xz", ".lzma")
 
 
 class Entry(NamedTuple):
@@ -85,6 +86,11 @@ class GitTree:
         self.submodules = {path: entry.object_id for path, entry in entries.items() if entry.mode == _SUBMODULE}
         """Path in the repository and commit of each: what they hold is not part of this tree."""
         self._has_links = any(entry.mode == _LINK for entry in self._entries.values())
+
+    @property
+    def has_archives(self) -> bool:
+        """Whether any file has the name of an archive that could be installed."""
+        return any(map(is_archive, self._entries))
 
     def __iter__(self) -> Iterator[str]:
         """All files, as paths in the repository, in git's order."""
@@ -150,6 +156,11 @@ class GitTree:
         if target.startswith("/"):
             raise _leads_out(path)
         return target
+
+
+def is_archive(path: str) -> bool:
+    """Whether the name is one of an archive that could be installed."""
+    return path.lower().endswith(_ARCHIVES)
 
 
 def at_commit(git: Git, commit: str, objects: Objects, place: Place) -> GitTree:

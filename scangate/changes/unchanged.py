@@ -120,7 +120,7 @@ def _all_same(waiting: list[tuple[str, str, Files]], tree: GitTree) -> bool:
         if (path, format_) in seen:
             continue
         seen.add((path, format_))
-        if not _is_same(path, files, tree):
+        if not is_same_file(path, files, tree):
             return False
         content = files.read(path) if format_ == _PIP else None
         if content is not None:
@@ -131,7 +131,8 @@ def _all_same(waiting: list[tuple[str, str, Files]], tree: GitTree) -> bool:
     return True
 
 
-def _is_same(path: str, files: Files, tree: GitTree) -> bool:
+def is_same_file(path: str, files: Files, tree: GitTree) -> bool:
+    """Whether one file, by its path as shown, has the same content in the tree. Raises LockfileError, GitError."""
     entry = tree.entry(path)
     if isinstance(files, GitTree):
         other = files.entry(path)

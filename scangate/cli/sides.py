@@ -25,16 +25,20 @@ from scangate.registries import NO_REGISTRIES, Registries
 
 
 class Found(NamedTuple):
-    """The lockfiles of both sides, not read yet. `same`: the paths whose files are the same on both."""
+    """The lockfiles of both sides, not read yet. `same`: the paths whose files are the same on both.
+
+    `archives`: names of archives of the project that differ, where a lockfile could name one by its path.
+    """
 
     current: tuple[Candidate, ...]
     before: tuple[Candidate, ...]
     same: frozenset[str]
+    archives: frozenset[str] = frozenset()
 
     @property
     def is_same(self) -> bool:
-        """Whether no lockfile differs, came or went: nothing can be new."""
-        return len(self.same) == len(self.current) == len(self.before)
+        """Whether no lockfile differs, came or went, nor what it installs from here: nothing can be new."""
+        return len(self.same) == len(self.current) == len(self.before) and not self.archives
 
 
 class Read(NamedTuple):
@@ -147,14 +151,14 @@ class Sides:
             )
         self._refuse_empty([*current, *before])
         same = frozenset[str]() if self._before is None else same_lockfiles(current, before, self._before)
-        return Found(current=current, before=before, same=same)
+        return Found(current=current, before=before, same=same, archives=self._archives(current))
 
     def read(self, found: Found, registries: Registries) -> Read:
         """All of them, completely. Raises LockfileError where a current one cannot be read.
 
         What cannot be read in the base is taken to hold nothing, so that all of it is new, and that is said.
         """
-        if found.is_same or (registries == NO_REGISTRIES and self._adds_nothing(found)):
+        if found.is_same or (registries == NO_REGISTRIES and not found.archives and self._adds_nothing(found)):
             return Read(current=(), selection=self.unread(found))
         from scangate.changes.select import select_new
         from scangate.lockfiles.examine import examine
@@ -169,6 +173,7 @@ class Sides:
             examine(base, registries),
             renames=self._renames({one.path for one in parsed}, {one.path for one in base}),
             same=found.same,
+            archives=found.archives,
             compared=self.compared,
         )
         return Read(current=current, selection=selection, notices=notices)
@@ -186,6 +191,16 @@ class Sides:
         return self._before is not None and nothing_added(
             found.current, found.before, self._before, same=found.same, adds_nothing=lockfiles.adds_nothing
         )
+
+    def _archives(self, current: Sequence[Candidate]) -> frozenset[str]:
+        if self._before is None or not self._before.has_archives:
+            return frozenset()
+        from scangate.changes.archives import changed_archives, may_name_archives
+
+        if not may_name_archives(current):
+            return frozenset()
+        place, _ = self._repository
+        return changed_archives(self._before, self._checked or WorkTree(self._context.cwd, root=place.root))
 
     def _in(self, tree: GitTree, exclude: Sequence[str]) -> tuple[Candidate, ...]:
         return trees.lockfiles_in(
