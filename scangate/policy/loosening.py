@@ -80,6 +80,9 @@ class LooseningReader:
         inner = entry.entry("evidence")
         if inner is None:
             return ()
+        for kind in inner.values:
+            for each in inner.entries(kind):
+                self._rule_reader.check_excuse(each, Observe(kind), "For any evidence leave `evidence` out.")
         return tuple((Observe(kind), tuple(map(conditions, inner.entries(kind)))) for kind in inner.values)
 
     def _check_evidence(self, leaf: Leaf, rules: Rules, kinds: set[Observe]) -> None:

@@ -41,6 +41,15 @@ def trouble(pattern: str) -> str | None:
     return "it is found in every text" if everything else None
 
 
+def fits_everything(pattern: str) -> bool:
+    """Whether any text that is not empty holds it: harmless in `match`, but an excuse for whatever comes."""
+    import re2
+
+    compiled = re2.compile(encoded(pattern), _options(_PATTERN_MEMORY))
+    # One character of each kind, none of which has anything in common with the others.
+    return all(compiled.search(text) for text in (b"a", b"0", b"/", b".", b"\x01"))
+
+
 def has_placeholder(pattern: str) -> bool:
     return any(placeholder in pattern for placeholder in _PLACEHOLDERS)
 

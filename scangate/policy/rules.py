@@ -16,7 +16,8 @@ from scangate.models import (
     Phase,
     Severity,
 )
-from scangate.policy import suggest
+from scangate.policy import patterns, suggest
+from scangate.policy.conditions import KINDS
 from scangate.policy.document import Place, Problems
 from scangate.policy.model import (
     ACTIONS,
@@ -31,6 +32,7 @@ from scangate.policy.model import (
     Watch,
 )
 from scangate.policy.reading import Entry, Leaf
+from scangate.policy.shapes import Regex
 
 At = Callable[[Place], str]
 """A place as it is shown: "scangate.yml:12"."""
@@ -78,6 +80,17 @@ class RuleReader:
         if name not in rules:
             self._problems.add(leaf.place, f"there is no rule {name!r}", suggest.hint(name, rules))
 
+    def check_excuse(self, excuse: Entry, observe: Observe, result: str) -> None:
+        """Add a problem where a pattern alone excuses all there is; beside other conditions it only has no effect."""
+        shapes = {key.name: key.shape for key in KINDS[observe].keys}
+        for key in excuse.values if len(excuse.values) == 1 else ():
+            for leaf in excuse.leaves(key) if isinstance(shapes[key], Regex) else ():
+                if patterns.fits_everything(str(leaf.value)):
+                    hint = "Write what is harmless, from `^` to `$` where you can."
+                    self._problems.add(
+                        leaf.place, f"{str(leaf.value)!r} excuses everything. {result}".rstrip("."), hint
+                    )
+
     def _changed(self, rule: Rule, entry: Entry) -> Rule:
         at = self._at(entry.place)
         if "severity" in entry:
@@ -101,6 +114,8 @@ class RuleReader:
             if test.observe is Observe.PACKAGE and "packages" not in entry:
                 hint = "Add `packages`: without it, the rule would ban everything."
                 self._problems.add(entry.place, "a rule with `observe: package` needs 'packages'", hint)
+            for excuse in entry.entries("unless"):
+                self.check_excuse(excuse, test.observe, "The rule would never match.")
         return Rule(
             id=entry.text("id"),
             title=entry.text("title"),

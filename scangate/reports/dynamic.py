@@ -67,7 +67,7 @@ class PhaseRecord:
     truncated: bool = False
     """The sandbox could not keep all that was sent (the embedded service's addition)."""
     empty: bool = False
-    """The report lists no command, file (not even one that is noise), socket or name at all."""
+    """The report shows no command, file, address or name: what is noise (a pipe, an argv without a word) is nothing."""
 
 
 def read_phases(analysis: Mapping[str, object]) -> tuple[PhaseRecord, ...]:
@@ -163,7 +163,12 @@ def _phase(phase: Phase, value: object) -> PhaseRecord:
     record.sockets.extend(_sockets(phase, data.get("Sockets"), f"{where}.Sockets"))
     record.hosts.extend(_hosts(phase, data.get("DNS"), f"{where}.DNS", record.sockets))
     _read_commands(record, data.get("Commands"), f"{where}.Commands")
-    record.empty = not (data.get("Files") or record.sockets or record.hosts or record.commands)
+    record.empty = not (
+        record.files
+        or record.hosts
+        or any(socket.address or socket.hostnames for socket in record.sockets)
+        or any(any(command.argv) for command in record.commands)
+    )
     return record
 
 

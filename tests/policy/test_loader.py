@@ -492,3 +492,24 @@ EXAMPLES = sorted({field.example for field in _fields(schema.POLICY) if field.ex
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_of_the_keys_are_policies(example: str) -> None:
     assert policy(example).rules
+
+
+@pytest.mark.parametrize("pattern", [".", ".+", r"[^\s]", "a|.", "(?s)^.", r"[\s\S]+$"])
+def test_an_excuse_for_everything_is_a_mistake(pattern: str) -> None:
+    head = "version: 1\nrules:\n- {id: our-rule, title: T, severity: high, observe: command, unless: "
+    with pytest.raises(PolicyError, match="excuses everything[.] The rule would never match"):
+        loader.load(f"{head}[{{plain: true}}, {{cmdline: ['^x$', '{pattern}']}}]}}\n", "scangate.yml")
+    # Beside another condition it takes nothing away, and in `match` it is all that there is to say.
+    loader.load(f"{head}{{cmdline: '{pattern}', plain: true}}, match: {{cmdline: '{pattern}'}}}}\n", "scangate.yml")
+    entry = "package: pkg:npm/a@1, rules: net-oast, reason: r, owner: o, expires: 2999-01-01"
+    with pytest.raises(PolicyError, match="leave `evidence` out"):
+        loader.load(f"version: 1\nallow: [{{{entry}, evidence: {{host: {{host: '{pattern}'}}}}}}]\n", "scangate.yml")
+
+
+@pytest.mark.parametrize("pattern", [r"\.", "^[a-z.]+$", "^.{45,}$", r"^\S+ --version$"])
+def test_an_excuse_for_something_is_none(pattern: str) -> None:
+    loader.load(
+        "version: 1\nrules:\n- {id: our-rule, title: T, severity: high, observe: host, "
+        f"unless: {{host: '{pattern}'}}}}\n",
+        "scangate.yml",
+    )

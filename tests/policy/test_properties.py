@@ -133,7 +133,18 @@ _sockets = st.builds(
 )
 _observations = st.lists(_hosts | _files | _commands | _sockets, max_size=12)
 
-_PATTERNS = ["a", "^/a", "[.]npmrc$", "b.*j", "^npm install {name}@{version}$", "(?i)SH$", "^$", "[^a]b", "{name}", "."]
+_PATTERNS = [
+    "a",
+    "^/a",
+    "[.]npmrc$",
+    "b.*j",
+    "^npm install {name}@{version}$",
+    "(?i)SH$",
+    "^$",
+    "[^a]b",
+    "{name}",
+    "[ -~].",
+]
 _patterns = st.lists(st.sampled_from(_PATTERNS), min_size=1, max_size=3)
 _fixed = st.lists(st.sampled_from([each for each in _PATTERNS if "{" not in each]), min_size=1, max_size=3)
 _some_hosts = st.lists(st.sampled_from(["a.example", "example", "c.example"]), min_size=1, max_size=2)

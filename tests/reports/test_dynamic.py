@@ -25,6 +25,10 @@ def test_null_and_missing_lists_are_nothing_seen_but_no_mistake() -> None:
         NOTHING,
         {"Status": "completed"},
         {"Status": "completed", "Stdout": b64("ok\n")},
+        {**NOTHING, "Files": [{"Path": "pipe:[5]", "Read": True, "Write": False, "Delete": False}]},
+        {**NOTHING, "Sockets": [{"Address": "", "Port": 0}]},
+        {**NOTHING, "Commands": [{"Command": []}]},
+        {**NOTHING, "Commands": [{"Command": [""]}]},
         {**NOTHING, "DNS": [{"Class": "IN", "Queries": []}]},
         {**NOTHING, "DNS": [{"Class": "IN", "Queries": [{"Hostname": ".", "Types": ["NS"]}]}]},
     ],
@@ -41,13 +45,13 @@ def test_a_failed_phase_without_any_observation_is_blind_as_well() -> None:
 @pytest.mark.parametrize(
     "seen",
     [
-        {"Files": [{"Path": "pipe:[5]", "Read": True, "Write": False, "Delete": False}]},
+        {"Files": [{"Path": "/a", "Read": True, "Write": False, "Delete": False}]},
         {"DNS": [{"Queries": [{"Hostname": "a.example", "Types": ["A"]}]}]},
-        {"Sockets": [{"Address": "", "Port": 0}]},
-        {"Commands": [{"Command": []}]},
+        {"Sockets": [{"Address": "192.0.2.1", "Port": 0}]},
+        {"Commands": [{"Command": ["true"]}]},
     ],
 )
-def test_anything_at_all_shows_that_the_tracer_worked(seen: dict[str, object]) -> None:
+def test_any_observation_shows_that_the_tracer_worked(seen: dict[str, object]) -> None:
     assert codes(analysed(document(imports={**NOTHING, **seen}), THING)) == []
 
 
