@@ -16,6 +16,12 @@ INTEGRITY_CHANGED = "integrity-changed"
 """The check of the fact that a package has other content than in the base."""
 
 _JAVASCRIPT = frozenset({"npm-package-lock", "yarn-lock", "pnpm-lock", "bun-lock", "bun-lock-binary"})
+_MANIFESTS = {
+    "poetry-lock": ("pyproject.toml",),
+    "uv-lock": ("pyproject.toml",),
+    "pdm-lock": ("pyproject.toml",),
+    "pipenv-lock": ("Pipfile",),
+}
 _WEIGHT = {Scope.PROD: 2, Scope.OPTIONAL: 1, Scope.DEV: 0}
 _ARCHIVE = re.compile(r"\.(?:whl|egg|zip|t[a-z]+z2?|tar)\b|\.(?:gz|bz2|xz|lzma)\b")
 _PLACE = re.compile(r"^.*?:\d+: ")
@@ -30,12 +36,14 @@ def select_new(
     renames: Mapping[str, str] | None = None,
     same: Collection[str] = (),
     archives: Collection[str] = (),
+    left: Collection[str] = (),
     compared: Compared | None = None,
 ) -> Selection:
     """What `current` has that `base` has not.
 
     `renames` says which current path was which one of the base, `same` which paths have the same file in both,
-    `archives` the names of those files of the project that differ: what may be installed from one of them is new.
+    `archives` the names of those files of the project that differ: what may be installed from one of them is new;
+    `left` the paths of the base's whose project (`manifests`) is still where they were.
 
     New is an entry whose purl (or kind, name, version and source) with these digests is in no lockfile of the base.
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
@@ -58,7 +66,7 @@ def select_new(
     changes += _scope_changes(current, known)
     return Selection(
         lockfiles=tuple(selected),
-        deleted=_deleted(current, base, renames or {}),
+        deleted=_deleted(current, base, renames or {}, left),
         changes=tuple(sorted(changes, key=_order)),
         compared=compared,
     )
@@ -230,23 +238,41 @@ def _name(dependency: Dependency) -> tuple[str, str]:
 # ---------------------------------------------------------------------------------------------- deleted
 
 
-def _deleted(current: Sequence[Lockfile], base: Sequence[Lockfile], renames: Mapping[str, str]) -> tuple[Lockfile, ...]:
+def manifests(lockfile: Lockfile) -> tuple[str, ...]:
+    """The files, in the folder of the lockfile, of the project whose packages it locks; () where there is none."""
+    return _MANIFESTS.get(lockfile.format, ("package.json",) if lockfile.format in _JAVASCRIPT else ())
+
+
+def _deleted(
+    current: Sequence[Lockfile], base: Sequence[Lockfile], renames: Mapping[str, str], left: Collection[str]
+) -> tuple[Lockfile, ...]:
     here = {lockfile.path for lockfile in current}
     there = {lockfile.path for lockfile in base}
-    moved = {renames[path] for path in here if path in renames}
+    moved = {renames[path] for path in here if path in renames and _may_lock(path, renames[path], left)}
     added = [lockfile for lockfile in current if lockfile.path not in there and lockfile.path not in renames]
     gone = [lockfile for lockfile in base if lockfile.path not in here and lockfile.path not in moved]
-    return tuple(_gone(lockfile, current, added) for lockfile in sorted(gone, key=lambda one: one.path))
+    return tuple(
+        _gone(lockfile, current, added, [one for one in added if _may_lock(one.path, lockfile.path, left)])
+        for lockfile in sorted(gone, key=lambda one: one.path)
+    )
 
 
-def _gone(lockfile: Lockfile, current: Sequence[Lockfile], added: Sequence[Lockfile]) -> Lockfile:
-    is_replaced = any(_holds_all(other, lockfile) for other in added) or any(
-        _is_sibling(other, lockfile) and (not other.supported or _replaces(other, lockfile, is_added=other in added))
-        for other in current
+def _may_lock(path: str, gone: str, left: Collection[str]) -> bool:
+    """Whether a lockfile there may lock the project of a deleted one: one that stayed has it beside it, or above."""
+    folder = path.rpartition("/")[0]
+    return gone not in left or folder == "" or gone.startswith(f"{folder}/")
+
+
+def _gone(
+    lockfile: Lockfile, current: Sequence[Lockfile], added: Sequence[Lockfile], elsewhere: Sequence[Lockfile]
+) -> Lockfile:
+    is_replaced = any(_holds_all(other, lockfile) for other in elsewhere) or any(
+        _is_sibling(other, lockfile) and _replaces(other, lockfile, is_added=other in added) for other in current
     )
     detail = "The lockfile was deleted, and nothing in its folder replaces it: what is installed there is open."
     facts = () if is_replaced else (LockFact(check=DELETED, detail=detail),)
-    return replace(lockfile, dependencies=(), facts=facts)
+    # That nobody could read it is no trouble any more.
+    return replace(lockfile, dependencies=(), facts=facts, supported=True)
 
 
 def _holds_all(other: Lockfile, gone: Lockfile) -> bool:
@@ -260,7 +286,12 @@ def _is_sibling(other: Lockfile, gone: Lockfile) -> bool:
 
 
 def _replaces(other: Lockfile, gone: Lockfile, *, is_added: bool) -> bool:
-    """An added sibling locks something where the deleted one did; one that was there holds all of its packages."""
+    """An added sibling locks something where the deleted one did; one that was there holds all of its packages.
+
+    One that cannot be read yet is reported as such where it is added; where it was there, nobody knows what it holds.
+    """
+    if not other.supported:
+        return is_added
     if is_added:
         return bool(other.dependencies) or not gone.dependencies
     return {_name(one) for one in gone.dependencies} <= {_name(one) for one in other.dependencies}

@@ -160,7 +160,7 @@ class Sides:
         """
         if found.is_same or (registries == NO_REGISTRIES and not found.archives and self._adds_nothing(found)):
             return Read(current=(), selection=self.unread(found))
-        from scangate.changes.select import select_new
+        from scangate.changes.select import manifests, select_new
         from scangate.lockfiles.examine import examine
 
         parsed = lockfiles.read_all(found.current, registries, named=self._named(found.current))
@@ -168,12 +168,14 @@ class Sides:
         if self._before is None:
             return Read(current=current, selection=Selection(lockfiles=current, compared=self.compared))
         base, notices = _read_base(found, parsed, registries)
+        paths = {one.path for one in parsed}
         selection = select_new(
             current,
             examine(base, registries),
-            renames=self._renames({one.path for one in parsed}, {one.path for one in base}),
+            renames=self._renames(paths, {one.path for one in base}),
             same=found.same,
             archives=found.archives,
+            left=[one.path for one in base if one.path not in paths and self._is_left(one.path, manifests(one))],
             compared=self.compared,
         )
         return Read(current=current, selection=selection, notices=notices)
@@ -199,8 +201,20 @@ class Sides:
 
         if not may_name_archives(current):
             return frozenset()
-        place, _ = self._repository
-        return changed_archives(self._before, self._checked or WorkTree(self._context.cwd, root=place.root))
+        return changed_archives(self._before, self._now)
+
+    def _is_left(self, path: str, names: Sequence[str]) -> bool:
+        """Whether one of the files is still there, beside the path of a lockfile."""
+        folder = path[: path.rfind("/") + 1]
+        try:
+            return any(self._now.read(folder + name) is not None for name in names)
+        except LockfileError:
+            return True  # something is
+
+    @property
+    def _now(self) -> GitTree | WorkTree:
+        """All files of what is checked."""
+        return self._checked or WorkTree(self._context.cwd, root=self._repository[0].root)
 
     def _in(self, tree: GitTree, exclude: Sequence[str]) -> tuple[Candidate, ...]:
         return trees.lockfiles_in(

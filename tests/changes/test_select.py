@@ -260,6 +260,29 @@ def test_a_sibling_that_was_there_replaces_only_what_it_holds(names: tuple[str, 
     assert deleted(select_new([stays], [stays, gone])) == [("requirements.txt", [] if is_replaced else ["deleted"])]
 
 
+@pytest.mark.parametrize(
+    ("path", "is_replaced"),
+    [("docs/package-lock.json", False), ("app/npm-shrinkwrap.json", True), ("package-lock.json", True)],
+)
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_lockfile_that_leaves_its_project_behind_is_deleted(path: str, is_replaced: bool, is_renamed: bool) -> None:
+    was, now = lock(npm(), path="app/package-lock.json"), lock(npm(), path=path)
+    renames = {path: was.path} if is_renamed else {}
+    for left in ([was.path], []):
+        selection = select_new([now], [was], renames=renames, left=left)
+        facts = [fact.check for each in selection.deleted for fact in each.facts]
+        assert facts == ([] if is_replaced or not left else ["deleted"])
+        assert not new(selection)
+
+
+def test_a_sibling_that_nobody_can_read_and_that_was_there_replaces_nothing() -> None:
+    other = lock(path="yarn.lock", format_="yarn-lock", supported=False)
+    assert deleted(select_new([other], [lock(npm()), other])) == [("package-lock.json", ["deleted"])]
+    migrated = select_new([lock(npm())], [other])
+    assert deleted(migrated) == [("yarn.lock", [])]
+    assert migrated.deleted[0].supported
+
+
 def test_a_renamed_lockfile_is_not_deleted_and_is_compared_with_what_it_was() -> None:
     moved = lock(npm("left", "1.1.0"), path="web/package-lock.json")
     renames = {"web/package-lock.json": "package-lock.json"}

@@ -575,6 +575,20 @@ def test_what_a_sparse_checkout_leaves_out_is_checked_all_the_same(world: World,
     assert {each["status"] for each in result.json["lockfiles"]} == {"passed"}  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+def test_a_lockfile_that_leaves_its_project_behind_is_deleted(world: World, options: tuple[str, ...]) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"package-lock.json": lock(CLEAN), "package.json": '{"name": "example", "version": "1.0.0"}'})
+    (here.folder / "docs").mkdir()
+    here.git("mv", "package-lock.json", "docs/package-lock.json")
+    here.commit()
+    result = world.check(here, *options, "--base", "HEAD~1")
+    assert (result.code, new(result)) == (1, [])
+    here.git("mv", "package.json", "docs/package.json")
+    here.git("commit", "-q", "--amend", "-m", "Move all of it")
+    assert world.check(here, *options, "--base", "HEAD~1").code == 0
+
+
 WHEEL = "wheels/example-1.0-py3-none-any.whl"
 NPM_LOCAL = lock(CLEAN).replace(
     '"node_modules/',
