@@ -82,7 +82,7 @@ def standing_notices(policy: Policy) -> Iterable[PolicyNotice]:
             )
             yield notice(policy, Lint.OVERRIDE_INSTALL_PHASE, message, override.place)
     for each in policy.narrowings:
-        yield notice(policy, Lint.NARROWED, f"{each.message} (`{each.key}`).", each.place)
+        yield notice(policy, Lint.NARROWED, f"{each.message} ({each.key}).", each.place)
 
 
 def _judge_subject(subject: Subject, matcher: Matcher, exceptions: Exceptions, policy: Policy) -> SubjectVerdict:

@@ -20,21 +20,21 @@ def said(of: Policy) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"extends: none\n{BAN}", "The built-in rules do not hold (`extends`)."),
-        ("engines: lastpymile\n", "Packages are not analysed by dynamic-analysis (`engines`)."),
-        ("max-report-age: 91\n", "Reports are believed for 91 days instead of 90 (`max-report-age`)."),
-        ('exclude: ["docs/**", x]\n', "Lockfiles are left out where they fit docs/**, x (`exclude`)."),
+        (f"extends: none\n{BAN}", "The built-in rules do not hold (extends)."),
+        ("engines: lastpymile\n", "Packages are not analysed by dynamic-analysis (engines)."),
+        ("max-report-age: 91\n", "Reports are believed for 91 days instead of 90 (max-report-age)."),
+        ('exclude: ["docs/**", x]\n', "Lockfiles are left out where they fit docs/**, x (exclude)."),
         (
             "registries: {mirrors: [b.example, a.example]}\n",
-            "Packages from a.example, b.example are taken for the public registry's (`registries`).",
+            "Packages from a.example, b.example are taken for the public registry's (registries).",
         ),
         (
             "registries: {private: [{host: npm.acme.example, names: ['@acme/*']}]}\n",
-            "Packages from npm.acme.example are private and not analysed (`registries`).",
+            "Packages from npm.acme.example are private and not analysed (registries).",
         ),
         (
             "exclude: [a, b, c, d, e, f, g]\n",
-            "Lockfiles are left out where they fit a, b, c, d, e and 2 more (`exclude`).",
+            "Lockfiles are left out where they fit a, b, c, d, e and 2 more (exclude).",
         ),
     ],
 )
