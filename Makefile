@@ -41,6 +41,7 @@ rules-report: dev ## the built-in policy on all reports at hand: hits by rule, v
 
 docs: dev ## rewrite the generated documents
 	$(BIN)/python -m tools.docs
+	$(BIN)/python -m tools.builtin_policy
 
 golden: dev ## rewrite the golden files of the renderers; read the diff before you commit it
 	$(BIN)/pytest -q tests/output --golden-update

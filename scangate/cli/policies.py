@@ -84,19 +84,21 @@ class Policies:
 
     @cached_property
     def _policy(self) -> "Policy":
-        from scangate.policy import loader
-
         tree = self._deciding
         if tree is None:
             on_read = self._extended.add if self._files else lambda _path: None
             return project.load_policy(self._named, self._context, on_read=on_read)
         found = self._found(tree)
         if found is None:
-            return loader.default()
+            from scangate.policy import builtin
+
+            return builtin.POLICY
 
         def read(path: str) -> bytes | None:
             self._extended.add(path)
             return _read(tree, self._shown(path), self._inside(path))
+
+        from scangate.policy import loader
 
         shown, content = found
         assert self._place is not None
