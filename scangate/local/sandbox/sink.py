@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from scangate.local.sandbox import dns, wire_names
 from scangate.local.sandbox.base import LookedUp
@@ -34,8 +35,11 @@ MOST_OF_ONE = 256 * 1024
 MOST_OF_ALL = 8 * 1024 * 1024
 _MOST_RECORDS = 20_000
 _MOST_NAMES = 1000
+_BACKLOG = 4096
 _SECONDS_OPEN = 5.0
+"""Then a client that waits for a word is told that none will come; what it says after that is still read."""
 _SECONDS_DRAINING = 10.0
+_DRAINING_POLL = 0.05
 _READ = 65536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _IPV6_PKTINFO_SPACE = 20
@@ -92,6 +96,8 @@ class _Connection:
     until: float
     data: bytearray = field(default_factory=bytearray)
     continued: bool = False
+    hung_up: bool = False
+    """The sink says no more; it reads until the other side ends, too."""
 
 
 class Sink:
@@ -120,6 +126,7 @@ class Sink:
         self._selector.register(resolver, selectors.EVENT_READ, self._question)
         self._taps = tuple(taps)
         self._answers: set[tuple[int, bytes | None]] = set()
+        self._dropped = kernel_drops()
         for tap in self._taps:
             self._selector.register(tap.socket, selectors.EVENT_READ, partial(self._passed, tap))
         self._thread = threading.Thread(target=self._run, name="sink", daemon=True)
@@ -134,11 +141,12 @@ class Sink:
     def take(self) -> Records:
         """The records so far; new ones from here on. Connections that are open end here.
 
-        For when the phase's processes are gone: what they sent is in the kernel, finite, and read to its end.
+        For when the phase's processes are gone: what they sent is in the kernel, finite, and read to its end, which
+        each connection must come to, for the kernel has closed its other side.
         """
         with self._lock:
             until = time.monotonic() + _SECONDS_DRAINING
-            while self._poll(0):
+            while self._poll(_DRAINING_POLL if self._open else 0) or self._open:
                 if time.monotonic() > until:
                     self._records.overflow = True
                     break
@@ -146,6 +154,8 @@ class Sink:
                 self._finish(connection)
             for tap in self._taps:
                 self._records.overflow |= tap.lost()
+            before, self._dropped = self._dropped, kernel_drops()
+            self._records.overflow |= before != self._dropped
             records, self._records = self._records, Records()
         return records
 
@@ -156,8 +166,9 @@ class Sink:
             with self._lock:
                 self._poll(0)
                 now = time.monotonic()
-                for connection in [item for item, state in self._open.items() if state.until < now]:
-                    self._finish(connection)
+                for connection, state in self._open.items():
+                    if state.until < now:
+                        _hang_up(connection, state)
 
     def _poll(self, timeout: float) -> bool:
         """Serve whatever is ready; whether anything was."""
@@ -174,7 +185,7 @@ class Sink:
         listener = _dual_stack(socket.SOCK_STREAM)
         try:
             listener.bind(("::", port))
-            listener.listen(64)
+            listener.listen(_BACKLOG)
         except OSError:  # the package itself has taken this port
             listener.close()
             return
@@ -220,9 +231,11 @@ class Sink:
             self._finish(connection)
         elif state.port == self._dns_port:
             self._dns_stream(connection, state)
+        elif state.hung_up:
+            return
         elif answer := wire_names.answer_to(state.data):
             connection.send(answer)
-            self._finish(connection)
+            _hang_up(connection, state)
         elif wire_names.wants_continue(state.data) and not state.continued:
             state.continued = True
             connection.send(_CONTINUE)
@@ -234,7 +247,8 @@ class Sink:
             self._record(message, state.address, state.port)
             _, response = dns.answer(message, self.names)
             if response is not None:
-                connection.send(len(response).to_bytes(2) + response)
+                with contextlib.suppress(OSError):  # who does not take the answer has asked all the same
+                    connection.send(len(response).to_bytes(2) + response)
 
     def _finish(self, connection: socket.socket) -> None:
         state = self._open.pop(connection)
@@ -285,6 +299,31 @@ def plain_address(address: str) -> str:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return str(mapped or parsed)
+
+
+def _hang_up(connection: socket.socket, state: _Connection) -> None:
+    """To close it would lose what is still said, and what the other side can still send without an error."""
+    if not state.hung_up:
+        state.hung_up = True
+        with contextlib.suppress(OSError):  # the other side has ended it meanwhile
+            connection.shutdown(socket.SHUT_WR)
+
+
+def kernel_drops(statistics: Path = Path("/proc/self/net")) -> tuple[int, ...]:
+    """How often this network has dropped what no socket and no tap has seen. Raises OSError, ValueError.
+
+    Attempts to connect that a listener had no room for (ListenDrops, docs.kernel.org/networking/snmp_counter.html), and
+    packets that the loopback interface could not queue (the fourth value of its line in `dev`).
+    """
+    names, values = (
+        line.split() for line in (statistics / "netstat").read_text().splitlines() if line.startswith("TcpExt:")
+    )
+    loopback = next(
+        line.split(":")[1].split()
+        for line in (statistics / "dev").read_text().splitlines()
+        if line.split(":")[0].strip() == "lo"
+    )
+    return int(values[names.index("ListenDrops")]), int(loopback[3])
 
 
 def _dual_stack(kind: socket.SocketKind) -> socket.socket:

@@ -158,7 +158,8 @@ with socket.create_connection(("203.0.113.1", 80)) as made:
 import socket
 kept = []
 for number in range(300):
-    kept.append(socket.create_connection(("203.0.113.1", 80), timeout=5))
+    kept.append(socket.create_connection(("203.0.113.1", 80), timeout=50))
+kept[-1].recv(1)  # until it is refused: a connection that the sink has not come to yet would end in order
 kept[0].sendall(b"one of the first")
 """,
             b"one of the first",
