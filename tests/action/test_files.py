@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import yaml
 from scangate.cli.action import variable
 from scangate.cli.formats import FORMATS
 from scangate.cli.main import command_parser
+from tests.action.planted import plant
 from tests.conftest import ROOT
 from tools import ci_files
 
@@ -90,6 +93,20 @@ def test_the_other_ci_s_run_a_command_that_there_is(name: str) -> None:
     command, *arguments = line.replace('"', "").split()
     given = command_parser(command).parse_args(arguments)
     assert {text.partition("=")[0] for text in given.formats} <= set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in sorted(CI.iterdir()) if "-m venv" in path.read_text()], ids=lambda path: path.name
+)
+def test_what_a_job_runs_before_scangate_imports_nothing_of_the_checkout(path: Path, tmp_path: Path) -> None:
+    marker, checkout = tmp_path / "ran", tmp_path / "checkout"
+    plant(checkout, marker)
+    calls = re.findall(r"\bpython3? (.*?-m venv) ", path.read_text())
+    assert calls
+    for call in calls:
+        command = [sys.executable, *call.split(), "--without-pip", str(tmp_path / "environment")]
+        subprocess.run(command, cwd=checkout, check=True, capture_output=True)
+    assert not marker.exists(), marker.read_text()
 
 
 def test_every_file_is_named_in_the_table() -> None:
