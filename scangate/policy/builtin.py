@@ -1780,7 +1780,10 @@ POLICY = Policy(
                     ),
                     Condition(key="added", values=(True,)),
                 ),
-                unless=((Condition(key="tests", values=("^import_|^B4[0-9]{2}$",)),),),
+                unless=(
+                    (Condition(key="tests", values=("^import_|^B4[0-9]{2}$",)),),
+                    (Condition(key="file", values=("(^|/)_?vendor(ed)?/",)),),
+                ),
                 together=(
                     (
                         "(?i)exec|eval|compile|system|popen|subprocess|spawn|cdll|runsource|start_process|shell",
@@ -1821,6 +1824,7 @@ POLICY = Policy(
                             values=("^import_|^B4[0-9]{2}$|^subprocess_without_shell|^start_process_with_no_shell",),
                         ),
                     ),
+                    (Condition(key="file", values=("(^|/)_?vendor(ed)?/",)),),
                 ),
             ),
             decided=Decided(action=Action.DENY),
@@ -1861,6 +1865,42 @@ POLICY = Policy(
             description="One file executes something and decodes or fetches something, on lines that are not in the repository.",
             advice="Compare the file with the repository's before you install this version.",
             references=("https://attack.mitre.org/techniques/T1195/002/",),
+        ),
+        Rule(
+            id="lpm-generated",
+            title="A loader in a generated or vendored file",
+            severity=Severity.MEDIUM,
+            test=Watch(
+                observe=Observe.LASTPYMILE,
+                match=(
+                    Condition(
+                        key="file",
+                        values=(
+                            "(^|/)_?vendor(ed)?/",
+                            "(^|/)(_?version|__version__|_versioneer|versioneer)\\.py$|_pb2(_grpc)?\\.py$|(^|/)(build|dist)/",
+                        ),
+                    ),
+                    Condition(key="added", values=(True,)),
+                ),
+                unless=((Condition(key="tests", values=("^import_|^B4[0-9]{2}$",)),),),
+                together=(
+                    (
+                        "(?i)exec|eval|compile|system|popen|subprocess|spawn|cdll|runsource|start_process|shell",
+                        "^B(102|307|60[2-7]|609)$",
+                    ),
+                    (
+                        "(?i)b64|base64|b32|decode|decompress|zlib|marshal|pickle|fromhex|unhexlify|urlopen|urlretrieve|urllib|request|http|socket|connect|download|ftp|telnet",
+                        "^B(301|302|309|310|312|321)$",
+                    ),
+                ),
+            ),
+            decided=Decided(action=Action.WARN),
+            description="It executes something and decodes or fetches something, on lines that the repository does not have. Vendored libraries do; a loader that wants to be taken for one does, too.",
+            advice="Compare a vendored file with the library's own release, and a generated one with what its generator makes. If it is the same, allow this rule for this version with the file as evidence.",
+            references=(
+                "https://attack.mitre.org/techniques/T1036/005/",
+                "https://slsa.dev/spec/v1.0/threats",
+            ),
         ),
         Rule(
             id="lpm-high",

@@ -251,6 +251,8 @@ def test_halves_in_two_files_are_no_loader() -> None:
         "left_pad/api_pb2.py",
         "left_pad/api_pb2_grpc.py",
         "left_pad/_vendor/six.py",
+        "left_pad/_vendor/pkg_resources/__init__.py",
+        "left_pad/_vendor/six/setup.py",
         "left_pad/vendor/six.py",
         "pip/_vendor/rich/console.py",
         "left_pad/vendored/requests/api.py",

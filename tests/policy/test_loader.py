@@ -497,7 +497,7 @@ def test_the_examples_of_the_keys_are_policies(example: str) -> None:
 @pytest.mark.parametrize("pattern", [".", ".+", r"[^\s]", "a|.", "(?s)^.", r"[\s\S]+$"])
 def test_an_excuse_for_everything_is_a_mistake(pattern: str) -> None:
     head = "version: 1\nrules:\n- {id: our-rule, title: T, severity: high, observe: command, unless: "
-    with pytest.raises(PolicyError, match="excuses everything[.] The rule would never match"):
+    with pytest.raises(PolicyError, match=r"excuses everything[.] The rule would never match"):
         loader.load(f"{head}[{{plain: true}}, {{cmdline: ['^x$', '{pattern}']}}]}}\n", "scangate.yml")
     # Beside another condition it takes nothing away, and in `match` it is all that there is to say.
     loader.load(f"{head}{{cmdline: '{pattern}', plain: true}}, match: {{cmdline: '{pattern}'}}}}\n", "scangate.yml")
