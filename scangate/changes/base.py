@@ -72,6 +72,9 @@ def find_base(
             raise UsageError(
                 "There is no git repository here.", "Run scangate in one, without --base and hooks."
             ) from exc
+        if is_proposal(environ):
+            # Everything would be checked, and by the policy that the change brings along.
+            raise BaseError("There is no git repository here, so nothing says what is proposed.", _NO_CLONE) from exc
         return everything("everything is new: there is no git repository here.")
     place = _Place(environ, history, head, read_event)
     if pushed:
@@ -92,6 +95,12 @@ def _is_repository(git: Git, error: GitError) -> bool:
 _REFUSED = (
     "Where another user owns the checkout: git config --global --add safe.directory DIRECTORY. Or check everything "
     "with --all."
+)
+
+
+_NO_CLONE = (
+    "Where git is missing, actions/checkout and others fetch the files alone: install git before the checkout. "
+    "Is the folder the repository's?"
 )
 
 

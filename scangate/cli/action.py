@@ -153,6 +153,12 @@ def _inside(inputs: Inputs, context: Context, workspace: Path) -> Context:
             f"Input working-directory: there is no folder {named!r:.200} in the workspace.",
             "Is there a step with actions/checkout before this one?",
         )
+    if not folder.is_relative_to(workspace.resolve()):
+        # A change can put a link there: to what is no part of the repository, and harmless.
+        raise UsageError(
+            f"Input working-directory: {named!r:.200} leads outside of the workspace.",
+            "Name a folder of the repository; a link in it may not lead out of it.",
+        )
     return Context(
         environ=environment(inputs),
         cwd=folder,

@@ -3,7 +3,10 @@
 import subprocess
 from pathlib import Path
 
-MODULES = ("packaging", "sitecustomize", "usercustomize", "scangate", "json", "yaml", "requests", "pip", "venv", "hatchling")
+MODULES = (
+    *("packaging", "sitecustomize", "usercustomize", "scangate", "json", "yaml", "requests"),
+    *("pip", "venv", "hatchling"),
+)
 
 
 def plant(workspace: Path, marker: Path) -> None:

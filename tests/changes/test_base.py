@@ -443,6 +443,17 @@ def test_without_a_remote_or_a_commit_or_a_repository_everything_is_new(tmp_path
         base(Repository(tmp_path / "plain"), explicit="main")
 
 
+@pytest.mark.parametrize("path", [None, "/nowhere"], ids=["with git", "without git"])
+def test_a_proposal_without_a_repository_is_an_error(tmp_path: Path, path: str | None) -> None:
+    """As actions/checkout leaves it where there is no git: the files alone, and the change's own policy among them."""
+    plain = Repository(tmp_path)
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request"}
+    for environ in (github, {"CI": "true", "CHANGE_TARGET": "main"}):
+        with pytest.raises(BaseError, match="no git repository"):
+            base(plain, {**environ, **({"PATH": path} if path else {})})
+    assert base(plain, {**github, "GITHUB_EVENT_NAME": "schedule"}).kind is BaseKind.EVERYTHING
+
+
 def test_without_git_a_repository_is_an_error_and_a_folder_is_new(tmp_path: Path) -> None:
     here = Repository.new(tmp_path / "repository")
     with pytest.raises(BaseError, match="git cannot be run"):

@@ -220,6 +220,18 @@ def test_a_working_directory_with_detours_gives_the_same_places(action: Action, 
     assert set(places) == {"apps/shop/package-lock.json"}
 
 
+@pytest.mark.parametrize("named", ["apps", "apps/deep", "../elsewhere"])
+def test_no_working_directory_leads_out_of_the_workspace(action: Action, project: Path, named: str) -> None:
+    elsewhere = project.parent / "elsewhere"
+    example("npm-project", elsewhere)
+    example("npm-project", elsewhere / "deep")
+    # A change can put a link into the place of a folder.
+    (project / "apps").symlink_to(elsewhere)
+    ran = action(working_directory=named)
+    assert (ran.result.code, ran.outputs) == (2, {"verdict": "error"})
+    assert "outside of the workspace" in ran.summary
+
+
 # ------------------------------------------------------------------------------- no verdict, or not the whole one
 
 
