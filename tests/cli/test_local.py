@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from scangate.registries import DEFAULT_URL
 from tests import synthetic
 from tests.cli.conftest import Scangate
 from tests.cli.test_scan import tgz
-from tests.cli.test_serve import started
+from tests.cli.test_serve import free_port, started
 from tests.cli.test_uploads import archive, lock
 from tests.local.conftest import WAIT_SECONDS
 from tests.local.fetch.registry import Registry, running
@@ -176,3 +178,72 @@ def _tracers(server: int) -> list[int]:
         return False
 
     return [pid for pid, name in names.items() if name == "strace" and below(pid)]
+
+
+PACKAGES = ("synthetic-http-exfiltration", "slow", "fine")
+
+
+def local_project(project: Path) -> None:
+    """Like examples/local-demo, of archives alone: one that is denied, one that takes a while, one that is fine."""
+    vendor = project / "vendor"
+    vendor.mkdir()
+    synthetic.build("http-exfiltration", vendor).rename(vendor / f"{PACKAGES[0]}.tgz")
+    slow(vendor / "slow.tgz", "slow")
+    archive(vendor / "fine.tgz", FINE)
+    entries = {
+        f"node_modules/{name}": {
+            "version": "1.0.0",
+            "resolved": f"file:vendor/{name}.tgz",
+            "integrity": "sha512-"
+            + base64.b64encode(hashlib.sha512((vendor / f"{name}.tgz").read_bytes()).digest()).decode(),
+        }
+        for name in PACKAGES
+    }
+    root = {"name": "p", "version": "1.0.0", "dependencies": {name: f"file:vendor/{name}.tgz" for name in PACKAGES}}
+    document = {"name": "p", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": root, **entries}}
+    (project / "package-lock.json").write_text(json.dumps(document, indent=1))
+    (project / "scangate.yml").write_text("version: 1\nupload-files: true\n")
+
+
+def test_serve_in_one_terminal_and_check_in_another_and_the_server_killed_half_way(
+    scangate: Scangate, project: Path, tmp_path: Path
+) -> None:
+    """One and the same `check` outlives the server: each task is there again, and each package analysed for real."""
+    local_project(project)
+    options = ("--data", str(tmp_path / "data"), "--port", str(free_port()), "--workers", "1")
+
+    def statuses(exported: dict[str, str]) -> list[str]:
+        listed = scangate("tasks", "--format", "json", **exported).json["tasks"]
+        return [task["status"] for task in listed]  # type: ignore[attr-defined]
+
+    with ExitStack() as stack:
+        with started(*options) as (server, exported):
+            check = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "scangate", "check", "--quiet", "--format", "json", "--no-cache"],
+                    cwd=project,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    env={**exported, "PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
+                )
+            )
+            stack.callback(check.kill)
+            latest = time.monotonic() + 3 * WAIT_SECONDS
+            while not {"completed", "processing"} <= set(known := statuses(exported)):
+                assert time.monotonic() < latest, known
+                assert check.poll() is None
+            server.send_signal(signal.SIGKILL)
+            server.wait(WAIT_SECONDS)
+        with started(*options) as (_, again):
+            assert again == exported
+            out, err = check.communicate(timeout=6 * WAIT_SECONDS)
+            assert statuses(exported) == ["completed"] * 3
+    assert (check.returncode, err) == (1, ""), out
+    packages = {package["name"]: package for package in json.loads(out)["packages"]}
+    assert set(packages) == set(PACKAGES)
+    for package in packages.values():
+        assert [each["result"] for each in package["analyses"]] == ["analysed"]
+        assert package["outcomes"] == []
+    assert {finding["rule"] for finding in packages[PACKAGES[0]]["findings"]} >= {"net-on-install"}
+    assert [packages[name]["status"] for name in PACKAGES] == ["blocked", "passed", "passed"]
