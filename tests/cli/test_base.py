@@ -677,7 +677,7 @@ def test_a_new_submodule_is_reported_but_where_lockfiles_are_not_looked_for(worl
     here.write({"package-lock.json": lock(SITE).replace("  ", "   ")})
     here.git("add", "-A")
     result = world.check(here, "--staged")
-    assert (result.code, notices(result)) == (0, ["submodule-changed"])
+    assert (result.code, notices(result)) == (0, ["submodule-changed", "narrowed"])
     assert "lib is new" in result.json["notices"][0]["message"]  # type: ignore[index]
 
 
