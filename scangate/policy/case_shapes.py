@@ -89,6 +89,12 @@ OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
             doc="`true`: a name resolved to the address.",
             example=_seen("socket: 203.0.113.9, port: 443, named: true", ""),
         ),
+        Field(
+            name="hostname",
+            shape=Many(item=HOST, single=True),
+            doc="The names that resolved to the address, where they matter.",
+            example=_seen("socket: 203.0.113.9, port: 443, hostname: files.example", ""),
+        ),
         _PHASE,
     ),
     Observe.COMMAND: (
@@ -208,6 +214,12 @@ OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
             doc="The lockfile shows this of the package.",
             required=True,
             example=_seen("lockfile: confusion", "lock-confusion"),
+        ),
+        Field(
+            name="detail",
+            shape=Text(what="a sentence", longest=1000),
+            doc="What outputs say of it.",
+            example=_seen("lockfile: unknown-host, detail: It comes from cdn.example.com.", "lock-unknown-host"),
         ),
     ),
 }

@@ -217,7 +217,7 @@ class _Cases:
             case Observe.LASTPYMILE:
                 return _hit(entry)
             case _:
-                return LockFact(check=entry.text("lockfile"), detail="as the test says")
+                return LockFact(check=entry.text("lockfile"), detail=entry.text("detail", "as the test says"))
 
     def _socket(self, entry: Entry, phase: Phase) -> SocketOpened:
         try:
@@ -225,7 +225,7 @@ class _Cases:
         except ValueError as exc:
             self.problems.add(entry.leaf("socket").place, f"expected an IP address: {exc}", "Write an IP address.")
         address, network = self.classify(entry.text("socket"))
-        names = ("name.example",) if entry.flag("named", default=False) else ()
+        names = entry.texts("hostname") or (("name.example",) if entry.flag("named", default=False) else ())
         return SocketOpened(
             phase=phase, address=address, port=entry.integer("port", 0), network=network, hostnames=names
         )

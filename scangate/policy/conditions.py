@@ -159,6 +159,13 @@ _SOCKET = ObservationKind(
             doc="A name resolved to the address.",
             example="false",
         ),
+        Key(
+            name="hostname",
+            shape=Regex(),
+            of=lambda o: o.hostnames,
+            doc="A name that resolved to the address matches.",
+            example="'[.]evil[.]example$'",
+        ),
     ),
     countables=(
         Countable(name="address", of=lambda o: o.address),
@@ -281,6 +288,13 @@ _LOCKFILE = ObservationKind(
     engines=(),
     keys=(
         Key(name="check", shape=KEBAB, of=lambda o: (o.check,), doc="What the lockfile shows.", example="confusion"),
+        Key(
+            name="detail",
+            shape=Regex(),
+            of=lambda o: (o.detail,),
+            doc="The sentence that outputs show of it matches.",
+            example="'from cdn[.]example[.]com[.]$'",
+        ),
     ),
 )
 

@@ -89,8 +89,9 @@ def conditions(observation: Observation) -> tuple[str, Conditions]:
             tests = tests_of(observation)
             named = (("tests", _exactly(tests[0])),) if tests else ()
             return "lastpymile", (("list", observation.list), ("file", _exactly(file)), *named)
-        case LockFact(check=check):
-            return "lockfile", (("check", check),)
+        case LockFact(check=check, detail=detail):
+            # The sentence names the host, the digest …: with another one it is another matter.
+            return "lockfile", (("check", check), ("detail", _exactly(detail)))
         case PackagePresent():
             return "package", ()
         case _:
@@ -101,7 +102,7 @@ def _of_socket(socket: SocketOpened) -> Conditions:
     """By its address, where no name stands for it: behind a name, addresses differ from run to run."""
     port = ("port", socket.port)
     if socket.hostnames:
-        return ("named", True), port
+        return ("hostname", _exactly(socket.hostnames[0])), port
     return (("address", socket.address), port) if socket.address else (("network", socket.network), port)
 
 

@@ -173,7 +173,7 @@ SEEN: st.SearchStrategy[Observation] = st.one_of(
         address=st.sampled_from(["", "192.0.2.1", "2001:db8::1"]),
         port=st.integers(0, 65535),
         network=st.sampled_from([Network.ANY, Network.PUBLIC]),
-        hostnames=st.sampled_from([(), ("a.example",)]),
+        hostnames=st.sampled_from([(), ("a.example",), ("b.example",)]),
     ),
     st.builds(CommandRun, phase=PHASES, argv=st.lists(PRINTED, max_size=3).map(tuple)),
     st.builds(FileTouched, phase=PHASES, path=PRINTED, read=st.booleans(), write=st.booleans(), delete=st.booleans()),
@@ -216,6 +216,25 @@ def test_pinned_evidence_fits_what_was_seen_and_nothing_else(seen: Observation, 
         assert not allowed(seen, other)
 
 
+def test_a_pinned_exception_is_for_the_host_that_was_seen_and_for_no_other() -> None:
+    def seen(host: str) -> tuple[Observation, ...]:
+        name = (host,)
+        socket = SocketOpened(phase=Phase.IMPORT, address="", port=8443, network=Network.PUBLIC, hostnames=name)
+        return socket, LockFact(check="unknown-host", detail=f"It comes from {host}.")
+
+    text = "version: 1\nextends: none\nrules:\n" + "".join(
+        f"  - {{id: {kind}s, title: t, severity: high, observe: {kind}}}\n" for kind in ("socket", "lockfile")
+    )
+    for pinned in seen("ours.example"):
+        rule = "sockets" if isinstance(pinned, SocketOpened) else "lockfiles"
+        entry = replace(ENTRY, target="pkg:npm/left-pad@1.3.0", rules=(rule,), evidence=(pinned,))
+        policy = loader.load(add_allow(text, "scangate.yml", entry), "scangate.yml")
+        for host, allowed in (("ours.example", True), ("theirs.example", False)):
+            judged = verdict(policy, package(observations=seen(host)), today=TODAY).subjects[0]
+            (finding,) = [each for each in judged.findings if each.rule == rule]
+            assert (finding.allowed is not None) is allowed
+
+
 def test_each_kind_of_evidence_is_written_in_words_of_its_own() -> None:
     seen: tuple[Observation, ...] = (
         HostContacted(phase=Phase.INSTALL, host="get.thing.example", via=("dns",)),
@@ -232,11 +251,11 @@ def test_each_kind_of_evidence_is_written_in_words_of_its_own() -> None:
     (line,) = [line for line in text.splitlines() if "evidence" in line]
     assert line.strip() == (
         r'evidence: {host: [{host: "^get\\.thing\\.example$"}],'
-        " socket: [{address: 192.0.2.1, port: 8443}, {named: true, port: 443}],"
+        ' socket: [{address: 192.0.2.1, port: 8443}, {hostname: "^x$", port: 443}],'
         r' command: [{cmdline: "^sh -c echo \\{name\\} \\| tee$"}],'
         r' file: [{path: "^/root/\\.npmrc$", read: true, write: false, delete: false}],'
         r' lastpymile: [{list: high_risk, file: "^setup\\.py$", tests: "^exec_used$"},'
         r' {list: phantom, file: "^x\\.py$"}],'
-        " lockfile: [{check: confusion}]}"
+        ' lockfile: [{check: confusion, detail: "^d$"}]}'
     )
     assert loader.load(text, "scangate.yml").allow[0].evidence
