@@ -3,7 +3,8 @@
 #
 # The workspace is the attacker's: no setting and no module of it is looked for. Of pip's settings only the
 # environment's index and its connection count; whatever the index serves has to have the hash of the lock.
-# Outputs: python (the environment's), cache (the folder of the reports' cache), fresh (whether that has to be restored).
+# Outputs: python (the environment's), id (of this installation), cache (the folder of the reports' cache), fresh
+# (whether that has to be restored); verdict where nothing can be installed, and no input is to blame.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=action/common.sh
@@ -23,19 +24,24 @@ for name in "${!PYTHON@}"; do
   unset "$name"
 done
 
+incomplete() {
+  output verdict incomplete
+  fail 3 "scangate could not be installed$1"
+}
+
 python=$(bash "$here/python.sh")
 venv=$(mktemp -d "$temporary/scangate-XXXXXXXX")
 PIP_CONFIG_FILE=$("$python" -I -c 'import os; print(os.devnull)')
 export PIP_CONFIG_FILE PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
 echo "scangate: installing with $python into $venv, every package by hash"
-"$python" -I -m venv "$venv" || fail 3 "scangate could not be installed: no virtual environment can be made with $python. This is no finding; name another Python with the input python."
+"$python" -I -m venv "$venv" || incomplete ": no virtual environment can be made with $python. This is no finding; name another Python with the input python."
 bin=$venv/bin/python
 [ -x "$bin" ] || bin=$venv/Scripts/python.exe
 {
   "$bin" -I -m pip install --quiet --require-hashes --only-binary :all: -r "$action/requirements/action.txt" &&
     "$bin" -I -m pip install --quiet --no-deps --no-build-isolation --no-index "$action"
-} || fail 3 "scangate could not be installed; the log says why. This is no finding: the package index was out of reach, or served something that has not the hash of the lock. Run the job again; PIP_INDEX_URL names another index."
+} || incomplete "; the log says why. This is no finding: the package index was out of reach, or served something that has not the hash of the lock. Run the job again; PIP_INDEX_URL names another index."
 "$bin" -I -m scangate --version
 
 cache=$temporary/scangate-cache
@@ -45,5 +51,6 @@ if [ ! -d "$cache" ]; then
   fresh=true
 fi
 output python "$bin"
+output id "${venv##*-}"
 output cache "$cache"
 output fresh "$fresh"

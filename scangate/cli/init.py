@@ -206,7 +206,8 @@ on:
 permissions:
   contents: read
 concurrency:
-  group: scangate-${{ github.ref }}
+  # A newer run of a pull request takes the place of an older one. No push is left out: each is compared with its last.
+  group: scangate-${{ github.event_name == 'pull_request' && github.ref || github.run_id }}
   cancel-in-progress: ${{ github.event_name == 'pull_request' }}
 jobs:
   scangate:

@@ -79,7 +79,7 @@ def offline(tmp_path: Path, own_world: Path) -> Workshop:
         github=github,
         environ={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(own_world)},
         stubs={"actions/cache/restore": cache.restore, "actions/cache/save": cache.save},
-        known={"install": {"python": sys.executable, "cache": str(kept), "fresh": "true"}},
+        known={"install": {"python": sys.executable, "cache": str(kept), "fresh": "true", "id": "a1"}},
     )
     return Workshop(job, cache, {})
 

@@ -13,6 +13,7 @@ from tests.action.conftest import Workshop
 from tests.action.events import SHOP, Project, Started, example
 from tests.action.planted import plant
 from tests.action.runner import ActionResult
+from tests.action.test_install import stand_in
 from tests.changes.ci_fixtures.private import serve as serve_privately
 from tests.changes.ci_fixtures.repos import Repository
 from tests.cli.conftest import RECORDED, Replay
@@ -57,6 +58,8 @@ def test_a_harmful_change_is_blocked_whatever_the_event(name: str, project: Proj
     assert restored["key"].startswith(restored["restore-keys"])
     saved = [each["key"] for each in workshop.cache.saved]
     assert saved == ([restored["key"]] if name in SAVING else [])
+    # A second step of the same run has a key of its own: what is saved cannot be saved again.
+    assert restored["key"].endswith("-7-1-a1")
 
 
 def test_a_harmless_pull_request_passes_and_only_what_is_new_is_analysed(project: Project, workshop: Workshop) -> None:
@@ -159,26 +162,30 @@ def github() -> Iterator[FakeGitHub]:
         yield server
 
 
-def commented(project: Project, workshop: Workshop, github: FakeGitHub) -> ActionResult:
+def commenting(project: Project, workshop: Workshop, github: FakeGitHub) -> Workshop:
     started = project.pull_request(project.harmful)
     told = {"api_url": github.url, "token": TOKEN, "repository": REPOSITORY}
-    return workshop.at(started.checkout, {**started.github, **told}).run(comment="true")
+    return workshop.at(started.checkout, {**started.github, **told})
 
 
 def test_the_comment_says_what_the_summary_says(project: Project, workshop: Workshop, github: FakeGitHub) -> None:
-    result = commented(project, workshop, github)
+    steps = commenting(project, workshop, github)
+    result = steps.run(comment="true", paths="shop")
     (body,) = github.bodies(1)
     assert "plain-crypto-replica" in body
     assert result.step("Comment on the pull request").conclusion == "success"
     assert (result.conclusion, result.outputs["verdict"]) == ("failure", "blocked")
     assert TOKEN not in result.raw
+    # The job's next step checks another project, and has nothing to say of this one.
+    assert steps.run(comment="true", paths="package-lock.json").outputs["verdict"] == "pass"
+    assert github.bodies(1) == [body]
 
 
 def test_a_comment_that_cannot_be_posted_changes_nothing(
     project: Project, workshop: Workshop, github: FakeGitHub
 ) -> None:
     github.answers["POST"] = json_response(403, {"message": "Resource not accessible by integration"})
-    result = commented(project, workshop, github)
+    result = commenting(project, workshop, github).run(comment="true")
     assert github.bodies(1) == []
     assert (result.conclusion, result.outputs["verdict"]) == ("failure", "blocked")
     assert "warning: no comment" in result.log
@@ -260,6 +267,14 @@ def test_an_installation_that_fails_is_an_error_and_nothing_else_is_run(offline:
     result = replace(offline, job=replace(offline.job, known={})).run(python="/nowhere")
     assert (result.conclusion, result.outputs["verdict"]) == ("failure", "error")
     assert result.step("Install scangate").code == 2
+    assert [step.name for step in result.steps if step.outcome != "skipped"] == ["Install scangate"]
+
+
+def test_an_index_that_is_out_of_reach_is_an_outage(offline: Workshop, tmp_path: Path) -> None:
+    python = stand_in(tmp_path, pip_status=1)
+    result = replace(offline, job=replace(offline.job, known={})).run(python=python)
+    assert (result.conclusion, result.outputs["verdict"]) == ("failure", "incomplete")
+    assert result.step("Install scangate").code == 3
     assert [step.name for step in result.steps if step.outcome != "skipped"] == ["Install scangate"]
 
 

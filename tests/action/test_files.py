@@ -13,6 +13,7 @@ import yaml
 from scangate.cli.action import variable
 from scangate.cli.formats import FORMATS
 from scangate.cli.main import command_parser
+from tests.action.expressions import condition, interpolate
 from tests.action.planted import plant
 from tests.conftest import ROOT
 from tools import ci_files
@@ -85,6 +86,45 @@ def test_a_workflow_to_copy_asks_for_little_and_pins_what_it_uses(path: Path) ->
             assert re.fullmatch(r"[0-9a-f]{40}", reference)
             assert re.search(rf"{reference} # v\d+\.\d+\.\d+\n", text)
     assert all(re.search(r"zizmor: ignore\[[a-z-]+\] \w+", line) for line in text.splitlines() if "zizmor" in line)
+
+
+def said(text: str, event: str, run: str, **payload: object) -> str:
+    """A text of a workflow, as the runner reads it in a run for this event."""
+    github = {"event_name": event, "ref": "refs/heads/main", "run_id": run, "repository": "example/shop"}
+    return interpolate(text, {"github": {**github, "event": payload}}, {})
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in WORKFLOWS if "\n  push:" in path.read_text()], ids=lambda path: path.name
+)
+def test_no_push_is_left_out_for_a_later_one_and_a_pull_request_s_run_gives_way(path: Path) -> None:
+    """Of those that wait in one group GitHub keeps the last; each push is compared with the one before it."""
+    limits = yaml.safe_load(path.read_text())["concurrency"]
+    pushes = {said(limits["group"], "push", run) for run in ("7", "8")}
+    assert len(pushes) == 2
+    (proposals,) = {said(limits["group"], "pull_request", run) for run in ("7", "8")}
+    assert proposals not in pushes
+    assert [said(limits["cancel-in-progress"], event, "7") for event in ("push", "pull_request")] == ["false", "true"]
+
+
+@pytest.mark.parametrize("source", ["example/shop", "stranger/shop"])
+def test_a_status_that_can_be_required_is_said_of_every_pull_request(source: str) -> None:
+    job = yaml.safe_load((CI / "github-fork.yml").read_text())["jobs"]["scangate"]
+    for event, expected in (("pull_request", True), ("merge_group", True), ("push", False)):
+        run = {"event": event, "head_repository": {"full_name": source}}
+        contexts = {"github": {"repository": "example/shop", "event": {"workflow_run": run}}}
+        assert condition(job["if"], contexts, {"success": lambda: True}) is expected
+
+
+def test_alerts_are_uploaded_for_a_repository_that_is_a_fork_itself() -> None:
+    upload = yaml.safe_load((CI / "github-code-scanning.yml").read_text())["jobs"]["scangate"]["steps"][-1]["if"]
+    for source, expected in (("example/shop", True), ("stranger/shop", False)):
+        payload = {"pull_request": {"head": {"repo": {"full_name": source, "fork": True}}}}
+        contexts = {
+            "github": {"event_name": "pull_request", "repository": "example/shop", "event": payload},
+            "steps": {"scangate": {"outputs": {"report-sarif": "/x"}}},
+        }
+        assert condition(upload, contexts, {"cancelled": lambda: False}) is expected
 
 
 @pytest.mark.parametrize("name", ["gitlab-ci.yml", "azure-pipelines.yml", "bitbucket-pipelines.yml", "Jenkinsfile"])

@@ -78,7 +78,7 @@ def test_a_wrong_hash_aborts_and_nothing_of_it_is_installed(tmp_path: Path) -> N
     assert done.returncode == 3
     assert "DO NOT MATCH THE HASHES" in done.stderr
     assert "::error title=scangate::scangate could not be installed" in done.stderr
-    assert place.outputs == {}
+    assert place.outputs == {"verdict": "incomplete"}
     assert not list(place.temporary.glob("scangate-*/lib/*/site-packages/scangate"))
 
 
@@ -104,7 +104,7 @@ def test_an_installation_that_fails_is_incomplete_and_no_finding(tmp_path: Path)
     done = place.run(ROOT, SCANGATE_INPUT_PYTHON=stand_in(tmp_path, 1))
     assert done.returncode == 3
     assert "no finding" in done.stderr
-    assert place.outputs == {}
+    assert place.outputs == {"verdict": "incomplete"}
 
 
 @pytest.mark.parametrize(("earlier", "fresh"), [(False, "true"), (True, "false")])
@@ -119,7 +119,7 @@ def test_a_second_step_of_the_job_finds_the_cache_of_the_first(tmp_path: Path, e
 def test_no_python_is_exit_2(tmp_path: Path) -> None:
     place = Installation(tmp_path)
     done = place.run(action_for(tmp_path / "action", "0" * 64), SCANGATE_INPUT_PYTHON="/nowhere")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout, place.outputs) == (2, "", {})
 
 
 def test_the_lock_holds_what_the_package_needs_each_file_by_hash() -> None:
