@@ -84,6 +84,7 @@ def started(*argv: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str
         try:
             assert server.stdout is not None
             lines = [server.stdout.readline() for _ in range(2)]
+            assert all(lines), f"no server: {server.communicate()[1]}"
             pairs = [shlex.split(line.removeprefix("export ")) for line in lines]
             yield server, dict(pair[0].split("=", 1) for pair in pairs)
         finally:

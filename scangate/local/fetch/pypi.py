@@ -84,6 +84,8 @@ class PypiFetcher:
             assert name is not None  # we wrote it
             path = f"{SOURCES}/{stub.name.removesuffix('.whl')}"
             unpack(archive, tree / path)
+            if not (tree / path).is_dir():
+                raise FetchError(f"{archive.name}: it holds no file.", "It is not analysed.")
             inside = [each for each in (tree / path).iterdir() if each.is_dir()]
             path = f"{path}/{inside[0].name}" if len(inside) == 1 else path
             if name[0] == purl.package_name:

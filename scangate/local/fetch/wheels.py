@@ -3,7 +3,7 @@
 import email
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,17 +105,21 @@ def is_stub(wheel: Path) -> bool:
 def install(wheel: Path, venv: Path, site_packages: Path) -> None:
     """Unpack a wheel as an installer does: `.data` spread, everything else into site-packages. Runs nothing."""
     unpack(wheel, site_packages)
-    name, version = wheel.name.split("-")[:2]
-    data = site_packages / f"{name}-{version}.data"
     schemes = {"purelib": site_packages, "platlib": site_packages, "scripts": venv / "bin", "data": venv}
-    schemes["headers"] = venv / "include" / purls.normalise_pypi_name(name)
+    schemes["headers"] = venv / "include" / purls.normalise_pypi_name(wheel.name.split("-")[0])
+    # Of any name, as pip does it: what lay in another's .data would run where pip installs it, and never here.
+    for data in sorted(site_packages.glob("*.data")):
+        try:
+            _spread(data, schemes)
+        except OSError as exc:
+            raise FetchError(f"{wheel.name}: it cannot be unpacked ({exc.strerror}).", "It is not analysed.") from exc
+
+
+def _spread(data: Path, schemes: Mapping[str, Path]) -> None:
     if not data.is_dir():
         return
-    try:
-        for scheme, target in schemes.items():
-            _move(data / scheme, target, executable=scheme == "scripts")
-    except OSError as exc:
-        raise FetchError(f"{wheel.name}: it cannot be unpacked ({exc.strerror}).", "It is not analysed.") from exc
+    for scheme, target in schemes.items():
+        _move(data / scheme, target, executable=scheme == "scripts")
     shutil.rmtree(data)
 
 

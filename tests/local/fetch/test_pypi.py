@@ -1,3 +1,6 @@
+import importlib.util
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -5,7 +8,7 @@ import pytest
 from scangate.local.fetch.base import Closure, FetchError, Hint, IntegrityMismatch, Pin
 from scangate.local.fetch.upstream import NotThere
 from tests.local.fetch.conftest import Fetch
-from tests.local.fetch.registry import Registry, sdist, wheel
+from tests.local.fetch.registry import Registry, sdist, tar, wheel
 
 
 def _publish(registry: Registry, name: str, version: str, *requires: str) -> str:
@@ -131,3 +134,53 @@ def test_no_file_for_this_platform(registry: Registry, fetch: Fetch) -> None:
 def test_extensions_are_told_to_go_elsewhere(fetch: Fetch) -> None:
     with pytest.raises(FetchError, match="not supported by the local engine"):
         fetch("pkg:vscode-extension/me/it@1.0.0")
+
+
+def test_what_a_build_needs_and_is_no_wheel(registry: Registry, fetch: Fetch) -> None:
+    files = {"setup.py": "", "pyproject.toml": '[build-system]\nrequires = ["buildtool"]\n'}
+    registry.pypi("app", "app-1.0.tar.gz", sdist("app", "1.0", files))
+    registry.pypi("buildtool", "buildtool-1.0.tar.gz", sdist("buildtool", "1.0", {"setup.py": ""}))
+    for tool in ("setuptools", "wheel"):
+        _publish(registry, tool, "1.0")
+    with pytest.raises(FetchError, match=r"buildtool-1-.* is needed to build it and is no wheel"):
+        fetch("pkg:pypi/app@1.0")
+
+
+def test_a_source_distribution_with_nothing_in_it(registry: Registry, fetch: Fetch) -> None:
+    registry.pypi("app", "app-1.0.tar.gz", tar({}))
+    for tool in ("setuptools", "wheel"):
+        _publish(registry, tool, "1.0")
+    with pytest.raises(FetchError, match="it holds no file"):
+        fetch("pkg:pypi/app@1.0")
+
+
+def test_versions_that_cannot_be_used_here_are_passed_over(registry: Registry, fetch: Fetch) -> None:
+    _publish(registry, "app", "1.0", "dep")
+    _publish(registry, "dep", "1.0")
+    registry.pypi("dep", "dep-2.0-cp27-cp27m-win32.whl", wheel("dep", "2.0", {}))
+    registry.pypi("dep", "dep-3.0.exe", b"")
+    assert _installed(fetch("pkg:pypi/app@1.0").tree) == {"app-1.0", "dep-1.0"}
+
+
+def test_an_index_that_names_another_host(registry: Registry, fetch: Fetch) -> None:
+    page = {"files": [{"filename": "app-1.0-py3-none-any.whl", "url": "https://elsewhere.example/app.whl"}]}
+    registry.put("/simple/app/", json.dumps(page).encode())
+    with pytest.raises(FetchError, match="the index sends us to another host"):
+        fetch("pkg:pypi/app@1.0")
+
+
+@pytest.mark.parametrize("page", [b"<html>", b"[]", b'{"files": 1}', b'{"files": [{}]}', b"[" * 100_000])
+def test_what_is_no_index_page(registry: Registry, fetch: Fetch, page: bytes) -> None:
+    registry.put("/simple/app/", page)
+    with pytest.raises(FetchError, match="not an index page"):
+        fetch("pkg:pypi/app@1.0")
+
+
+def test_without_pip(registry: Registry, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither beside scangate nor beside the Python that its environment was made from."""
+    _publish(registry, "app", "1.0")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
+    monkeypatch.setattr(sys, "_base_executable", sys.executable, raising=False)
+    with pytest.raises(FetchError, match="pip is not installed"):
+        fetch("pkg:pypi/app@1.0")

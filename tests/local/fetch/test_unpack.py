@@ -1,5 +1,7 @@
 import io
 import stat
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -142,3 +144,59 @@ def test_a_wheel_is_spread_as_an_installer_does_it(tmp_path: Path) -> None:
     assert (venv / "include" / "n" / "h.h").is_file()
     assert (venv / "share" / "x").is_file()
     assert not (site_packages / "n-1.data").exists()
+
+
+def test_a_data_directory_of_another_name_is_spread_as_pip_does_it(tmp_path: Path) -> None:
+    """Where it stayed in its directory, start-up code would run for whoever installs the wheel, and not here."""
+    files = {"other-9.data/purelib/start.pth": "import start"}
+    path = _archive(tmp_path, "n-1-py3-none-any.whl", wheel("n", "1", files))
+    venv = tmp_path / "venv"
+    site_packages = interpreter.make_venv(venv)
+    wheels.install(path, venv, site_packages)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--isolated", "install", "--quiet", "--no-deps", "--no-index", "--target",
+         str(tmp_path / "by-pip"), str(path)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    for folder in (site_packages, tmp_path / "by-pip"):
+        assert (folder / "start.pth").is_file()
+        assert not (folder / "other-9.data").exists()
+
+
+def test_a_data_directory_that_cannot_be_spread_is_no_package(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    files = {"a": "a file", "n-1.data/purelib/a/b": "needs a directory"}
+    with pytest.raises(FetchError, match="cannot be unpacked"):
+        wheels.install(
+            _archive(tmp_path, "n-1-py3-none-any.whl", wheel("n", "1", files)), venv, interpreter.make_venv(venv)
+        )
+
+
+def test_one_member_is_read_and_no_more_than_it_may_have(tmp_path: Path) -> None:
+    archive = _archive(tmp_path, "a.tgz", tar({"p/PKG-INFO": "12345", "p/q/PKG-INFO": "6"}))
+    wanted = unpack.WantedMember("PKG-INFO", 1)
+    assert unpack.read_member(archive, wanted, most=5) == b"12345"
+    assert unpack.read_member(archive, unpack.WantedMember("PKG-INFO", 3)) is None
+    with pytest.raises(FetchError, match="larger than 4 bytes"):
+        unpack.read_member(archive, wanted, most=4)
+
+
+def test_one_directory_alone(tmp_path: Path) -> None:
+    archive = _archive(tmp_path, "a.tgz", tar({"wanted/a": "1", "left/b": "2"}))
+    unpack.unpack(archive, tmp_path / "in", only="wanted")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["wanted"]
+
+
+def test_a_wheel_without_metadata_is_no_package(tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="without METADATA"):
+        wheels.wheel_metadata(_archive(tmp_path, "n-1-py3-none-any.whl", zipped({"n.py": ""})))
+
+
+def test_files_that_are_no_distributions_are_never_preferred() -> None:
+    names = ("n-1.tar.gz", "n-1-py3-none-any.whl", "n-1.exe", "n.whl", "n-1-cp27-cp27m-win32.whl", "n-1.zip")
+    assert list(wheels.preferred(names)) == ["n-1-py3-none-any.whl", "n-1.tar.gz", "n-1.zip"]
+
+
+def test_requirements_that_no_index_can_answer_are_told() -> None:
+    usable, others = wheels.parsed_requirements(["a>=1", "!", "b @ https://elsewhere.example/b.whl"])
+    assert ([str(each) for each in usable], others) == (["a>=1"], ["!", "b"])
