@@ -44,7 +44,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if policy is None and not notices and _is_empty(read.selection):
             return _nothing_new(args, context, targets, read.selection, notices, elapsed)
         policy = policy or sides.policies.load()
-    return _judge(args, context, targets, policy, read, notices, elapsed)
+        not_here = sides.archives_not_here()
+    return _judge(args, context, targets, policy, read, notices, elapsed, not_here)
 
 
 def _judge(
@@ -55,8 +56,9 @@ def _judge(
     read: Read,
     notices: tuple[PolicyNotice, ...],
     elapsed: Callable[[], float],
+    not_here: frozenset[str],
 ) -> int:
-    """Have what is new analysed, and decide."""
+    """Have what is new analysed, and decide. `not_here`: as `uploads.find` has it."""
     from scangate import pipeline
     from scangate.cli import analysis, uploads
     from scangate.service.base import Interrupted
@@ -67,7 +69,8 @@ def _judge(
     setup = replace(analysis.run_of(context, policy, chosen, elapsed, notices), whole=not args.paths)
     subjects = pipeline.subjects_in(read.selection)
     # To another machine only where the policy says so: an archive of the project may be anything.
-    archives = uploads.find(subjects, context.cwd) if chosen.local or policy.upload_files else pipeline.NO_UPLOADS
+    may_upload = chosen.local or policy.upload_files
+    archives = uploads.find(subjects, context.cwd, not_here=not_here) if may_upload else pipeline.NO_UPLOADS
     if args.dry_run:
         requests = pipeline.requests_for(subjects, chosen.engines, archives)
         unanswered = analysis.unanswered(context, chosen, setup, requests)

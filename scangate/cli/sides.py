@@ -203,6 +203,14 @@ class Sides:
             return frozenset()
         return changed_archives(self._before, self._now)
 
+    def archives_not_here(self) -> frozenset[str]:
+        """Names of archives that are not on disk as they are in what is checked: on disk they are something else."""
+        if self._checked is None or not self._checked.has_archives:
+            return frozenset()
+        from scangate.changes.archives import changed_archives
+
+        return changed_archives(self._checked, WorkTree(self._context.cwd, root=self._repository[0].root))
+
     def _is_left(self, path: str, names: Sequence[str]) -> bool:
         """Whether one of the files is still there, beside the path of a lockfile."""
         folder = path[: path.rfind("/") + 1]

@@ -1,7 +1,7 @@
 """Archives that a lockfile names by a path: found below the working directory, checked, and made ready to upload."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,29 +14,36 @@ from scangate.policy.model import normalised_name
 _STRENGTH = ("sha512", "sha384", "sha256", "sha224", "sha1", "md5")
 
 
-def find(subjects: Iterable[Subject], root: Path) -> dict[str, AnalysisRequest | Shortfall]:
-    """By subject key, for each subject of kind `file`: its archive, or why there is none to analyse."""
+def find(
+    subjects: Iterable[Subject], root: Path, *, not_here: Collection[str] = ()
+) -> dict[str, AnalysisRequest | Shortfall]:
+    """By subject key, for each subject of kind `file`: its archive, or why there is none to analyse.
+
+    `not_here`: names of archives that are not on disk as they are in the index or the commit that is checked.
+    """
     return {
-        subject.key: _of(subject, root.resolve())
+        subject.key: _of(subject, root.resolve(), not_here)
         for subject in subjects
         if subject.purl is None and subject.dependencies[0].kind is Kind.FILE
     }
 
 
-def _of(subject: Subject, root: Path) -> AnalysisRequest | Shortfall:
+def _of(subject: Subject, root: Path, not_here: Collection[str]) -> AnalysisRequest | Shortfall:
     try:
-        return _request(subject, root)
+        return _request(subject, root, not_here)
     except UsageError as exc:
         return Shortfall(code=OutcomeCode.FILE, detail=exc.message)
     except _Otherwise as exc:
         return exc.shortfall
 
 
-def _request(subject: Subject, root: Path) -> AnalysisRequest:
+def _request(subject: Subject, root: Path, not_here: Collection[str]) -> AnalysisRequest:
     """Raises UsageError and _Otherwise."""
     paths = {path for entry in subject.dependencies for path in _paths(entry, root)}
     if not paths:
         raise UsageError(f"{subject.dependencies[0].source}: no such file in this project")
+    if other := sorted({path.name for path in paths}.intersection(not_here)):
+        raise UsageError(f"{other[0]}: on disk it is not what is checked, in the index or the pushed commit")
     found = {archives.load(path, str(path.relative_to(root)), None) for path in sorted(paths)}
     if len({archive.content for archive in found}) > 1:
         names = ", ".join(sorted(str(path.relative_to(root)) for path in paths))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.changes.ci_fixtures.repos import Repository
 from tests.cli.conftest import Replay, Scangate
 from tests.cli.test_scan import manifest, tgz
 
@@ -77,6 +78,28 @@ def test_a_clean_archive_passes(scangate: Scangate, project: Path, replay: Repla
     lock(project, "file:x.tgz", archive(project / "x.tgz", FINE), FINE)
     code, document = check(scangate, replay)
     assert (code, outcomes(document)) == (0, [])
+
+
+@pytest.mark.parametrize("options", [("--staged",), ("--pushed", "--base", "HEAD~1")])
+def test_an_archive_that_is_another_one_on_disk_is_not_taken_for_the_checked_one(
+    scangate: Scangate, project: Path, replay: Replay, options: tuple[str, ...]
+) -> None:
+    here = Repository.new(project / "here")
+    here.commit({"scangate.yml": UPLOADS})
+    lock(here.folder, "file:lib/x.tgz", None, FINE)
+    archive(here.folder / "lib" / "x.tgz", FINE, b"what is committed")
+    here.git("add", "-A")
+    if "--pushed" in options:
+        here.git("commit", "-q", "-m", "Change")
+    archive(here.folder / "lib" / "x.tgz", FINE, b"what is analysed")
+    command = ("check", "--quiet", "--format", "json", *options)
+    document = scangate(*command, cwd=here.folder, **replay.environ).json
+    assert outcomes(document) == ["file"]
+    assert "on disk" in json.dumps(document)
+    assert tasks(scangate, replay) == []
+    here.git("checkout", "--", "lib/x.tgz")
+    assert outcomes(scangate(*command, cwd=here.folder, **replay.environ).json) == []
+    assert len(tasks(scangate, replay)) == 1
 
 
 def test_another_archive_than_the_locked_one_is_a_finding_and_not_run(
