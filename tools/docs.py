@@ -66,7 +66,7 @@ and reason, and stops working on its day; with `evidence`, anything that its aut
 entries are found to be (expired, unused, too broad, shadowed) does what `lints` says. `overrides` cap what findings do
 where a package is only for development, in some lockfile and so on, and leave alone what happens at install unless they
 say otherwise. `extends` builds on another file of the repository. Whatever makes a verdict milder is named in it, by
-file and line.
+file and line; so are settings by which less is looked at (`extends: none`, `exclude` …), as the lint `narrowed`.
 
 Patterns are [RE2](https://github.com/google/re2/wiki/Syntax): no pattern and no input can make them slow.
 `{name}` and `{version}` in a pattern on commands stand for the package's own. `@name` stands for a set; `@registries`

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from scangate.errors import PurlError
-from scangate.models import Action, Ecosystem, Engine, Kind, Relation, Scope
+from scangate.models import Action, Ecosystem, Engine, Kind, Mode, Relation, Scope
 from scangate.policy import suggest
 from scangate.policy.document import Problems
 from scangate.policy.model import BLANK, AllowEntry, Alternatives, Narrowing, Observe, Override, Watch
@@ -11,7 +11,7 @@ from scangate.policy.reading import Entry, Leaf
 from scangate.policy.rules import At, RuleReader, Rules, conditions
 from scangate.purls import Purl, parse
 
-_SINGLE = frozenset({"engines", "max-report-age"})
+_SINGLE = frozenset({"mode", "engines", "max-report-age"})
 """What replaces what is inherited; the others add to it."""
 _LISTED = 5
 """Hosts and globs that are named."""
@@ -120,6 +120,8 @@ def _narrowed(entry: Entry) -> Iterator[tuple[str, str]]:
     """Keys of the file by which less is looked at than the built-in policy does, and what each means."""
     if entry.text("extends") == "none":
         yield "extends", "The built-in rules do not hold"
+    if entry.text("mode") == Mode.OBSERVE:
+        yield "mode", "The run passes, whatever the verdict is"
     unasked = [
         engine for engine in BLANK.engines if "engines" in entry and engine not in map(Engine, entry.texts("engines"))
     ]

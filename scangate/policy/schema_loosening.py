@@ -79,8 +79,8 @@ LINT_MEANING = ", ".join(
         f"`{Lint.ALLOW_BROAD}` (it is for every version)",
         f"`{Lint.ALLOW_SHADOWED}` (an earlier entry says as much)",
         f"`{Lint.OVERRIDE_INSTALL_PHASE}` (a cap for the install phase, too)",
-        f"`{Lint.NARROWED}` (a setting by which less is looked at: `extends: none`, `engines`, `max-report-age`,"
-        " `exclude`, `registries`)",
+        f"`{Lint.NARROWED}` (a setting by which less is looked at, or less follows: `extends: none`,"
+        " `mode: observe`, `engines`, `max-report-age`, `exclude`, `registries`)",
     )
 )
 

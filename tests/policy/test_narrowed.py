@@ -21,6 +21,7 @@ def said(of: Policy) -> list[tuple[str, str]]:
     ("text", "message"),
     [
         (f"extends: none\n{BAN}", "The built-in rules do not hold (extends)."),
+        ("mode: observe\n", "The run passes, whatever the verdict is (mode)."),
         ("engines: lastpymile\n", "Packages are not analysed by dynamic-analysis (engines)."),
         ("max-report-age: 91\n", "Reports are believed for 91 days instead of 90 (max-report-age)."),
         ('exclude: ["docs/**", x]\n', "Lockfiles are left out where they fit docs/**, x (exclude)."),
@@ -72,8 +73,8 @@ def test_it_is_inherited_with_the_place_of_the_file_that_said_so() -> None:
 
 
 def test_what_the_extending_file_takes_back_is_not_named() -> None:
-    org = "engines: lastpymile\nmax-report-age: 365\n"
-    mended = "extends: org.yml\nengines: [dynamic-analysis, lastpymile]\nmax-report-age: 90\n"
+    org = "mode: observe\nengines: lastpymile\nmax-report-age: 365\n"
+    mended = "extends: org.yml\nmode: enforce\nengines: [dynamic-analysis, lastpymile]\nmax-report-age: 90\n"
     assert said(policy(mended, org=org)) == []
 
 
