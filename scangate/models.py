@@ -6,10 +6,12 @@ into a `Verdict`, which is all that a renderer sees.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
+
+from scangate.values import dataclass
 
 
 class Ecosystem(StrEnum):
@@ -49,7 +51,7 @@ class Relation(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LockFact:
     """Something notable that a lockfile alone shows, before anything is analysed.
 
@@ -62,7 +64,7 @@ class LockFact:
     line: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Dependency:
     """One entry of one lockfile.
 
@@ -92,7 +94,7 @@ class Dependency:
     facts: tuple[LockFact, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lockfile:
     """One lockfile that was found. `supported` is False where scangate recognises it but cannot read it yet."""
 
@@ -128,7 +130,7 @@ class ChangeKind(StrEnum):
     """The same package for another use (dev, prod): not new."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """One entry that differs from the base. `before` is what it was there, None where it was not.
 
@@ -140,7 +142,7 @@ class Change:
     before: Dependency | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Compared:
     """What the lockfiles were compared with: a commit (full id), or nothing (None), and why that: one sentence.
 
@@ -151,7 +153,7 @@ class Compared:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """What is new against a base.
 
@@ -233,7 +235,7 @@ class OutcomeCode(StrEnum):
     """The report is older than the policy's maximum age."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Shortfall:
     """ "Not analysed", or not wholly: a value with a reason. `detail` is one sentence (text from outside)."""
 
@@ -251,7 +253,7 @@ MAX_REPORT_BYTES = 64 * 1024 * 1024
 """Larger reports are refused, wherever they come from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Archive:
     """An archive to upload: its file name and its bytes."""
 
@@ -260,7 +262,7 @@ class Archive:
     github_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AnalysisRequest:
     """One analysis to be had: a package by purl, by one engine; with `archive`, of those bytes.
 
@@ -274,7 +276,7 @@ class AnalysisRequest:
     integrity: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """A report as it was downloaded (bytes of a JSON document, not yet looked into)."""
 
@@ -296,7 +298,7 @@ class Analyser(Protocol):
 # ------------------------------------------------------------------------------------------ observations
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class HostContacted:
     """A name that was looked up or connected to: lower case, no trailing dot. `via` is "dns", "socket" or both.
 
@@ -321,7 +323,7 @@ class Network(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SocketOpened:
     """A connect or bind (reports merge them)."""
 
@@ -332,13 +334,13 @@ class SocketOpened:
     hostnames: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CommandRun:
     phase: Phase
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FileTouched:
     """`read` also stands for failed opens and stats ("looked for")."""
 
@@ -349,7 +351,7 @@ class FileTouched:
     delete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BaitSeen:
     """A planted secret's *value* outside the environment.
 
@@ -365,7 +367,7 @@ class BaitSeen:
     """The text in which it stood, shortened; the value itself is masked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LastPyMileHit:
     """One suspicious place in a file of a release that is not (so) in its source repository.
 
@@ -384,7 +386,7 @@ class LastPyMileHit:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PackagePresent:
     """The package is there at all: what a rule on the package alone (a ban) matches."""
 
@@ -397,7 +399,7 @@ Observation = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Analysed:
     """What one report shows. `shortfalls` name what it could not show (blind phase, failed imports …)."""
 
@@ -408,7 +410,7 @@ class Analysed:
     task_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """What gets one verdict: a package, with every place that it stands at, and what each engine said of it.
 
@@ -474,7 +476,7 @@ class Decider(StrEnum):
     """What holds in a commit hook alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecidedBy:
     """Who set an action: the part of the policy, and its place, "scangate.yml:12" ("default" for what is built in)."""
 
@@ -493,7 +495,7 @@ BUILT_IN = DecidedBy()
 """The built-in policy decided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Allowed:
     """The `allow` entry that silences a finding. `where` is its place, "scangate.yml:12"."""
 
@@ -503,7 +505,7 @@ class Allowed:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One rule's match on one package (or lockfile), with everything that it matched.
 
@@ -525,7 +527,7 @@ class Finding:
     allowed: Allowed | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class DecidedShortfall:
     shortfall: Shortfall
     action: OutcomeAction
@@ -541,7 +543,7 @@ class Status(StrEnum):
     BLOCKED = "blocked"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SubjectVerdict:
     subject: Subject
     status: Status
@@ -549,7 +551,7 @@ class SubjectVerdict:
     shortfalls: tuple[DecidedShortfall, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LockfileVerdict:
     lockfile: Lockfile
     status: Status
@@ -557,7 +559,7 @@ class LockfileVerdict:
     shortfalls: tuple[DecidedShortfall, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PolicyNotice:
     """Something the policy itself has to say in every output: an expired allow entry, an unused one.
 
@@ -571,7 +573,7 @@ class PolicyNotice:
     decided_by: DecidedBy = BUILT_IN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The whole answer; all that a renderer sees. Sorted: same input, same bytes.
 

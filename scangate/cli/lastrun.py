@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,14 @@ from scangate.models import (
     Verdict,
 )
 from scangate.purls import npm, pypi
+from scangate.values import dataclass
 
 FOLDER = "last-run"
 MAX_BYTES = 64 * 1024 * 1024
 """Of a verdict that is kept, or handed in; a larger one is not kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """One finding of a run, as far as it matters afterwards."""
 
@@ -54,7 +55,7 @@ class Found:
     is_allowed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Package:
     """One package of a run. `subject` has no observations: `analysed` names the engines that gave a report."""
 
@@ -65,7 +66,7 @@ class Package:
     shortfalls: tuple[Shortfall, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LastRun:
     """`when` and `kept_under` (the analyser, as the cache has it) are empty where a document was handed in."""
 

@@ -4,14 +4,13 @@ This is the literal registry of them. A renderer's module is imported when its f
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scangate.models import Verdict
 from scangate.output.base import Renderer, Setting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class Format(NamedTuple):
     """A format of `--format`: what it is for, in a few words, and its renderer."""
 
     summary: str

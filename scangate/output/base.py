@@ -2,8 +2,7 @@
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from scangate.errors import ExitCode
@@ -12,13 +11,12 @@ from scangate.models import Verdict
 MAX_PATH = 4096
 """Characters of a path (PATH_MAX of Linux, in bytes)."""
 
-_SERVER = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?", re.IGNORECASE)
-_REPOSITORY = re.compile(r"(?!\.)[\w.-]{1,100}/(?!\.{1,2}\Z)[\w.-]{1,100}", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SERVER = r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?"
+_REPOSITORY = r"(?!\.)[\w.-]{1,100}/(?!\.{1,2}\Z)[\w.-]{1,100}"
+_COMMIT = r"[0-9a-f]{40}|[0-9a-f]{64}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class Tree(NamedTuple):
     """Where the run stood: the repository's root and the working directory, absolute, written with "/".
 
     Paths of lockfiles are relative to the working directory; those in a pull request are relative to the root.
@@ -55,8 +53,7 @@ class Tree:
         return None if outside or len(found) > MAX_PATH else found
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(NamedTuple):
     """Addresses of lines in the repository's web pages. `base` is "https://SERVER/OWNER/NAME/blob/COMMIT/"."""
 
     base: str
@@ -65,9 +62,10 @@ class Links:
     def github(cls, server: str, repository: str, commit: str) -> "Links | None":
         """From GITHUB_SERVER_URL, GITHUB_REPOSITORY and GITHUB_SHA; None unless each is just what it should be."""
         good = (
-            _SERVER.fullmatch(server) is not None
-            and _REPOSITORY.fullmatch(repository) is not None
-            and _COMMIT.fullmatch(commit) is not None
+            commit != ""  # outside of GitHub no pattern need be compiled
+            and re.fullmatch(_SERVER, server, re.IGNORECASE) is not None
+            and re.fullmatch(_REPOSITORY, repository, re.ASCII) is not None
+            and re.fullmatch(_COMMIT, commit) is not None
         )
         return cls(f"{server}/{repository}/blob/{commit}/") if good else None
 
@@ -82,8 +80,7 @@ class Links:
             return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """The surroundings of one rendering. `colour` and `width` (columns) are for people at a terminal."""
 
     version: str

@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from scangate.models import (
     Action,
@@ -32,8 +32,7 @@ from scangate.output.base import Tree
 ItemVerdict = SubjectVerdict | LockfileVerdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(NamedTuple):
     """Of packages: `analysed` had at least one usable report; `not_analysed` had none."""
 
     packages: int

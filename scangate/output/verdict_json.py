@@ -1,7 +1,7 @@
 """The verdict as JSON: complete, versioned, described by docs/schema/verdict-v1.json."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from scangate.errors import ExitCode
@@ -58,7 +58,7 @@ def render(verdict: Verdict, *, exit_code: ExitCode, version: str) -> str:
         "policy": verdict.policy,
         "analyser": verdict.analyser,
         "elapsed_seconds": round(verdict.elapsed_seconds, 3),
-        "counts": asdict(facts.counts(verdict)),
+        "counts": facts.counts(verdict)._asdict(),
         "packages": [_package(item) for item in verdict.subjects],
         "lockfiles": [_lockfile(item) for item in verdict.lockfiles],
         "notices": [_notice(notice) for notice in verdict.notices],

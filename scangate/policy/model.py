@@ -3,7 +3,7 @@
 import fnmatch
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from enum import StrEnum
 from typing import Generic, TypeVar, assert_never
@@ -27,6 +27,7 @@ from scangate.models import (
 )
 from scangate.purls import Purl, normalise_pypi_name
 from scangate.registries import NO_REGISTRIES, Registries
+from scangate.values import dataclass
 
 DEFAULT = "default"
 """The place of all that is built in."""
@@ -48,7 +49,7 @@ class Observe(StrEnum):
 DecisionT = TypeVar("DecisionT", Action, OutcomeAction)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decided(Generic[DecisionT]):
     """An action and who set it."""
 
@@ -56,7 +57,7 @@ class Decided(Generic[DecisionT]):
     by: DecidedBy = BUILT_IN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Condition:
     """One key of `match` or `unless`: it holds where any of the values does."""
 
@@ -64,7 +65,7 @@ class Condition:
     values: tuple[str | int | bool, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AtLeast:
     """`count` distinct values of `distinct`, within one domain or one package."""
 
@@ -73,7 +74,7 @@ class AtLeast:
     per: str = "package"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PackageGlob:
     """`pkg:TYPE/NAME@VERSION` with `*` and `?`, on decoded, normalised text; without `@VERSION`, every version.
 
@@ -128,7 +129,7 @@ def _glob(text: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(text.replace("[", "[[]")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Watch:
     """A rule's test on observations of one kind. Empty phases: all; empty `match`: every observation."""
 
@@ -143,14 +144,14 @@ class Watch:
     """Only for packages that replace another version, and only what that one did not show."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AllOf:
     """A finding of any rule of each group, on one package."""
 
     groups: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rule:
     """Empty ecosystems, packages, engines and changed: all. `place`: where the rule, or the last change of its
     severity, stands.
@@ -178,7 +179,7 @@ Alternatives = tuple[tuple[Condition, ...], ...]
 """Sets of conditions, of which any must hold."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AllowEntry:
     """`target` is as written: a purl, the key of a subject without one, with `@*` behind it every version of it; or
     the path of a lockfile.
@@ -199,7 +200,7 @@ class AllowEntry:
     place: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Override:
     """A cap on what findings do, where everything named holds; empty: whatever it is. `keeps`: rules without the cap.
 
@@ -227,16 +228,16 @@ class Lint(StrEnum):
     NARROWED = "narrowed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Narrowing:
-    """A setting (its key) by which less is looked at than by the built-in policy: said in every verdict."""
+    """A setting (its key) by which less is looked at, or less follows, than by the built-in policy."""
 
     key: str
     message: str
     place: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """`actions`, `outcomes` and `lints` are total; `rules` are distinct by id, correlations behind what they refer to.
 

@@ -1,7 +1,6 @@
 """What the conformance suite runs over: every format of the registry, in a repository's subdirectory, with links."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from scangate.errors import ExitCode
 from scangate.models import Verdict
@@ -26,11 +25,11 @@ _SUFFIXES = {
 
 
 def _renderer(each: Format, setting: Setting = SETTING) -> Callable[[Verdict], str]:
-    return lambda verdict: each.render(verdict, replace(setting, exit_code=exit_code(verdict)))
+    return lambda verdict: each.render(verdict, setting._replace(exit_code=exit_code(verdict)))
 
 
 RENDERERS: dict[str, Callable[[Verdict], str]] = {
     **{_SUFFIXES.get(name, name): _renderer(each) for name, each in FORMATS.items()},
-    "colour.txt": _renderer(FORMATS["terminal"], replace(SETTING, colour=True)),
+    "colour.txt": _renderer(FORMATS["terminal"], SETTING._replace(colour=True)),
 }
 """By the ending of its golden files: the whole registry, and colour."""

@@ -14,7 +14,7 @@ from tests.output.cases import BLOCKED_ITEM, CASES, EVIDENCE, LOCKFILE_ITEM, dep
 from tests.output.runner_commands import annotations
 
 FOUND = Tree(root="/repo", cwd="/repo/web")
-NAMED = replace(FOUND, policy="/repo/web")
+NAMED = FOUND._replace(policy="/repo/web")
 """The policy that `--policy` names is shown as it was typed, and so is what it extends."""
 
 
