@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate import lockfiles
+from scangate.changes import sparse
 from scangate.changes.discovery import Candidate, discover
 from scangate.errors import LockfileError, UsageError
 from scangate.globs import path_matches
@@ -206,7 +207,9 @@ class TestRepository:
         (repository / "deleted" / "poetry.lock").unlink()
         assert found(repository) == ["ignored-but-tracked/poetry.lock", "new/poetry.lock", "tracked/poetry.lock"]
 
-    def test_what_a_sparse_checkout_leaves_out_is_read_from_the_index(self, repository: Path) -> None:
+    def test_what_a_sparse_checkout_leaves_out_is_read_from_the_index(
+        self, repository: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         touch(repository, ["a/requirements.txt"])
         for name, content in (("b/requirements.txt", "-r more.in\n"), ("b/more.in", "flask==1.0\n")):
             (repository / name).parent.mkdir(exist_ok=True)
@@ -220,6 +223,9 @@ class TestRepository:
         _, other = find(repository)
         contents = [other.files.read(f"b/{name}") for name in ("requirements.txt", "more.in", "missing.in")]
         assert contents == [b"-r more.in\n", b"flask==1.0\n", None]
+        monkeypatch.setattr(sparse, "MAX_LOCKFILE_BYTES", 10)
+        with pytest.raises(LockfileError, match="is larger than"):
+            other.files.read("b/requirements.txt")
         git(repository, "update-index", "--replace", "--cacheinfo", f"100644,{'12' * 20},b/requirements.txt")
         git(repository, "update-index", "--skip-worktree", "b/requirements.txt")
         _, other = find(repository)
