@@ -171,9 +171,11 @@ class Run:
                 os.kill(-1, signal.SIGKILL)  # all in this namespace but process 1 itself
 
     def _release_reader(self) -> None:
-        """A tracer that never opened its log has left the reader waiting for it."""
-        with contextlib.suppress(OSError):
-            os.close(os.open(self.log.path, os.O_WRONLY | os.O_NONBLOCK))
+        """A tracer that never opened its log has left the reader waiting for it, or about to."""
+        latest = time.monotonic() + _END_SECONDS
+        while not self.log.ended.wait(_POLL_SECONDS) and time.monotonic() < latest:
+            with contextlib.suppress(OSError):
+                os.close(os.open(self.log.path, os.O_WRONLY | os.O_NONBLOCK))
 
     def _status(self, tracer_code: int) -> str:
         """Raises SandboxFailed unless the trace is proved to be whole."""

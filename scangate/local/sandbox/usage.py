@@ -1,5 +1,6 @@
 """How much of the machine the processes in this process namespace use, process 1 left out."""
 
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -44,10 +45,13 @@ def _share(process: str) -> int:
 
 
 def _anonymous_files(folder: str, sizes: dict[int, int]) -> None:
-    for entry in os.scandir(folder):
-        if os.readlink(entry.path).startswith(_ANONYMOUS_FILES):  # noqa: PTH115  (as below)
-            status = os.stat(entry.path)  # noqa: PTH116  (thousands of them, ten times a second)
-            sizes[status.st_ino] = status.st_blocks * 512
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # One that was closed meanwhile says nothing of the others: a process may open and close all the time.
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(entry.path).startswith(_ANONYMOUS_FILES):  # noqa: PTH115  (as below)
+                    status = os.stat(entry.path)  # noqa: PTH116  (thousands of them, ten times a second)
+                    sizes[status.st_ino] = status.st_blocks * 512
 
 
 def free_memory() -> int:
