@@ -23,10 +23,16 @@ real_folder() { (cd "$1" 2>/dev/null && pwd -P) || true; }
 
 workspace=$(real_folder "${GITHUB_WORKSPACE:-/nonexistent}")
 
+# Whether the file lies there, or a link to it, however many links there are on the way.
 in_workspace() {
-  local folder
-  folder=$(real_folder "$(dirname "$1")")
-  [ -n "$workspace" ] && case $folder/ in "$workspace"/*) true ;; *) false ;; esac
+  local file=$1 folder target
+  [ -n "$workspace" ] || return 1
+  for _ in {1..40}; do
+    folder=$(real_folder "$(dirname "$file")")
+    case $folder/ in "$workspace"/*) return 0 ;; esac
+    target=$(readlink "$file") || return 1
+    case $target in /*) file=$target ;; *) file=$folder/$target ;; esac
+  done
 }
 
 # Prints the candidate and ends, where it will do.

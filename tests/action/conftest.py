@@ -50,9 +50,14 @@ class Workshop:
         return replace(self, job=replace(self.job, workspace=checkout, github={**self.job.github, **github}))
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("made"))
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / "project")
+def project(tmp_path: Path, made: Project) -> Project:
+    return made.copy(tmp_path / "project")
 
 
 @pytest.fixture

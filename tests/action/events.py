@@ -1,5 +1,8 @@
 """A repository on "GitHub", and for each event that can start a run: its payload, and what actions/checkout makes."""
 
+import copy
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,19 @@ def example(name: str, folder: str = "") -> dict[str, str | bytes]:
     """An example project's files."""
     files = (ROOT / "examples" / name).iterdir()
     return {f"{folder}{path.name}": path.read_bytes() for path in files if path.is_file()}
+
+
+HARMLESS = ("bcrypt", "core-js", "node-addon-api", "node-gyp-build")
+
+
+def small() -> dict[str, str | bytes]:
+    """The example project of npm without axios and what it needs: the service says how often may be asked."""
+    files = example("npm-project")
+    manifest, lock = json.loads(files["package.json"]), json.loads(files["package-lock.json"])
+    del manifest["dependencies"]["axios"], lock["packages"][""]["dependencies"]["axios"]
+    kept = {"", *(f"node_modules/{name}" for name in HARMLESS)}
+    lock["packages"] = {place: each for place, each in lock["packages"].items() if place in kept}
+    return {"package.json": json.dumps(manifest), "package-lock.json": json.dumps(lock, indent=2)}
 
 
 @dataclass(frozen=True)
@@ -36,13 +52,20 @@ class Project:
         remote = self.remote = Repository.new(folder / "remote")
         # As GitHub's servers are set.
         remote.git("config", "uploadpack.allowAnySHA1InWant", "true")
-        self.m1 = remote.commit(example("npm-project"))
+        self.m1 = remote.commit(small())
         remote.git("checkout", "-q", "-b", "harmless")
         self.harmless = remote.commit({"README.md": "Harmless."})
         remote.git("checkout", "-q", "-b", "feature", "main")
         self.harmful = remote.commit(example("axios-replica", SHOP))
         remote.git("checkout", "-q", "main")
         self.m2 = remote.commit({"LICENSE": "Ours."})
+
+    def copy(self, folder: Path) -> "Project":
+        """The same commits in another place."""
+        shutil.copytree(self.remote.folder, folder / "remote")
+        other = copy.copy(self)
+        other.folder, other.remote = folder, Repository(folder / "remote")
+        return other
 
     def commit(self, files: dict[str, str | bytes]) -> str:
         """Another harmful change, on top of the first one."""

@@ -20,7 +20,7 @@ class Installation:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.workspace, self.temporary, self.marker = folder / "workspace", folder / "temp", folder / "ran"
+        self.workspace, self.temporary, self.marker = folder / "workspace", folder / "für temp", folder / "ran"
         self.temporary.mkdir()
         plant(self.workspace, self.marker)
         self.output = folder / "output"

@@ -23,7 +23,7 @@ def test_installed_by_hash_next_to_planted_files_it_blocks_what_is_harmful(
     started = project.pull_request(project.harmful)
     path = f"{workshop.job.environ['PATH']}:{sys.base_prefix}/bin"
     environ = {**workshop.job.environ, **INDEX, "PATH": path}
-    job = replace(workshop.job, known={}, environ=environ, temporary=tmp_path / "runner")
+    job = replace(workshop.job, known={}, environ=environ, temporary=tmp_path / "für runner")
     job.temporary.mkdir()
     result = replace(workshop, job=job).at(started.checkout, started.github).run()
     assert not marker.exists(), marker.read_text()

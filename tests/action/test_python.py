@@ -24,7 +24,7 @@ class Machine:
         # The system's own programs without its Pythons.
         self.system = folder / "system"
         self.system.mkdir()
-        for name in ("bash", "dirname", "od", "tr"):
+        for name in ("bash", "dirname", "od", "readlink", "tr"):
             (self.system / name).symlink_to(next(p for d in SYSTEM.split(":") if (p := Path(d, name)).exists()))
 
     def python(self, path: Path, content: str = GOOD) -> Path:
@@ -112,12 +112,15 @@ def test_the_tools_folder_may_be_written_as_windows_does(machine: Machine) -> No
 
 def test_nothing_of_the_workspace_is_run(machine: Machine, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
-    planted = machine.python(machine.workspace / "bin" / "python3", f"#!/bin/sh\ntouch {marker}\n")
+    planted = machine.python(machine.workspace / "bin" / "python3", f"#!/bin/sh\n: > {marker}\n")
     (tmp_path / "link").symlink_to(machine.workspace / "bin")
     expected = machine.python(machine.bin / "python3")
     path = f"{planted.parent}:{tmp_path / 'link'}:{machine.bin}:{machine.system}"
     assert machine.found(PATH=path) == expected
     assert machine.find(str(planted)).returncode == 2
+    (tmp_path / "own").symlink_to("other")
+    (tmp_path / "other").symlink_to(planted)
+    assert machine.find(str(tmp_path / "own")).returncode == 2
     assert not marker.exists()
 
 
