@@ -97,7 +97,6 @@ def conclude(
     scopes = (each for each in selection.changes if each.kind is ChangeKind.SCOPE)
     return replace(
         verdict,
-        notices=(*run.notices, *verdict.notices),
         compared=selection.compared,
         scope_changes=tuple(each for each in scopes if _key(each.dependency) not in new),
     )
@@ -141,6 +140,7 @@ def judge(
         today=run.now.date(),
         analyser=run.analyser_name,
         elapsed_seconds=run.elapsed(),
+        found=run.notices,
         whole=whole,
     )
 

@@ -113,7 +113,7 @@ def _nothing_new(
         context.say("scangate: would send nothing: nothing is new.")
         return ExitCode.PASS
     verdict = Verdict(
-        status=Status.PASSED,
+        status=Status.WARNED if notices else Status.PASSED,
         mode=Mode.ENFORCE,
         subjects=(),
         lockfiles=tuple(

@@ -38,11 +38,13 @@ def decide(
     today: date,
     analyser: str,
     elapsed_seconds: float,
+    found: Sequence[PolicyNotice] = (),
     whole: bool = False,
 ) -> Verdict:
     """Apply the policy to all that is known. Sorted: the same input gives the same verdict.
 
-    Nothing at all to decide on (no package, no lockfile) is incomplete. `whole`: these are all packages of the
+    Nothing at all to decide on (no package, no lockfile) is incomplete. `found`: what has to be said before the policy's
+    own notices, and counts like them. `whole`: these are all packages of the
     project, not only the new or the named ones; then an exception for none of them is unused.
     """
     matcher = Matcher(policy.rules)
@@ -54,7 +56,7 @@ def decide(
         _judge_lockfile(lockfile, matcher, exceptions, policy)
         for lockfile in sorted(lockfiles, key=lambda each: each.path)
     )
-    notices = (*exceptions.notices(whole=whole), *standing_notices(policy))
+    notices = (*found, *exceptions.notices(whole=whole), *standing_notices(policy))
     statuses = [each.status for each in of_subjects] + [each.status for each in of_lockfiles]
     if not statuses:
         message = "There was no package and no lockfile to decide on."

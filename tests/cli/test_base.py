@@ -654,6 +654,7 @@ def test_a_submodule_that_moved_is_reported_where_its_files_are_not_read(
     here = with_submodule
     staged = world.check(here, "--staged")
     assert (staged.code, new(staged), notices(staged)) == (0, [], ["submodule-changed"])
+    assert staged.json["status"] == "warned"
     assert world.check(here, "--base", "HEAD").json["notices"] == []
     assert MALICIOUS in new(world.check(here, "--base", "HEAD"))  # it is checked out, so it is looked at
     here.git("commit", "-q", "-m", "Move")
@@ -724,6 +725,7 @@ def test_a_pull_request_cannot_allow_itself(world: World, replay: Replay) -> Non
     assert "without it" in result.json["notices"][0]["message"]  # type: ignore[index]
     head = world.check(clone, "--policy-from", "head", **world.pull_request(), **replay.environ)
     assert (head.code, head.json["policy"], notices(head)) == (0, "scangate.yml", ["policy-changed"])
+    assert head.json["status"] == "warned"
 
 
 def test_what_the_base_allows_is_allowed(world: World, replay: Replay) -> None:
