@@ -17,12 +17,13 @@ DECIDING = ("package.json", ".npmrc", "package-lock.json", "npm-shrinkwrap.json"
 """Files that have a say about a lockfile in the same folder."""
 
 _PIP = "pip-requirements"
-_COMMENT = re.compile(rb"(?:^|(?<=\s))#.*", re.MULTILINE)
-_INCLUDE = re.compile(rb"^[ \t]*(?:-r|-c|--requirement|--constraint)(?:[ \t]+|=)([\w./-]+)[ \t]*\r?$", re.MULTILINE)
+# Compiled where there is a requirements file, not at every start; "(?m)" is re.MULTILINE.
+_COMMENT = rb"(?m)(?:^|(?<=\s))#.*"
+_INCLUDE = rb"(?m)^[ \t]*(?:-r|-c|--requirement|--constraint)(?:[ \t]+|=)([\w./-]+)[ \t]*\r?$"
 # Whatever pip's shell-like reading could take for one of these options, abbreviated, quoted or continued ones included.
-_PERHAPS = re.compile(rb"""(?:^|\s)--?(?:r(?!equire-hashes\b)|c|e(?!xtra-index-url\b))|["'\\]-|-["'\\]""", re.MULTILINE)
+_PERHAPS = rb"""(?m)(?:^|\s)--?(?:r(?!equire-hashes\b)|c|e(?!xtra-index-url\b))|["'\\]-|-["'\\]"""
 # Python ends lines at more characters than a pattern does.
-_STRANGE = re.compile(rb"\0|\r(?!\n)|[\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]|\A\xef\xbb\xbf|coding[:=]")
+_STRANGE = rb"\0|\r(?!\n)|[\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]|\A\xef\xbb\xbf|coding[:=]"
 
 
 def unchanged(
@@ -80,11 +81,11 @@ def nothing_added(
 
 def included_by(path: str, content: bytes) -> tuple[str, ...] | None:
     """The files that a requirements file includes, where it does so in the plainest way; None: it has to be parsed."""
-    if _STRANGE.search(content) is not None or not _is_utf8(content):
+    if re.search(_STRANGE, content) is not None or not _is_utf8(content):
         return None
-    text = _COMMENT.sub(b"", content)
-    includes = _INCLUDE.findall(text)
-    if len(includes) != len(_PERHAPS.findall(text)):
+    text = re.sub(_COMMENT, b"", content)
+    includes = re.findall(_INCLUDE, text)
+    if len(includes) != len(re.findall(_PERHAPS, text)):
         return None
     folder = posixpath.dirname(path)
     return tuple(posixpath.normpath(posixpath.join(folder, one.decode())) for one in includes)
