@@ -43,9 +43,9 @@ def decide(
 ) -> Verdict:
     """Apply the policy to all that is known. Sorted: the same input gives the same verdict.
 
-    Nothing at all to decide on (no package, no lockfile) is incomplete. `found`: what has to be said before the policy's
-    own notices, and counts like them. `whole`: these are all packages of the
-    project, not only the new or the named ones; then an exception for none of them is unused.
+    Nothing at all to decide on (no package, no lockfile) is incomplete. `found`: notices from before the decision;
+    they count like the policy's own. `whole`: these are all packages of the project, not only the new or the named
+    ones; then an exception for none of them is unused.
     """
     matcher = Matcher(policy.rules)
     exceptions = Exceptions(policy, today)
