@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _TCP, _UDP, _UDP_LITE, _FRAGMENT = 6, 17, 136, 44
+_HOP_BY_HOP, _ROUTING, _DESTINATION = 0, 43, 60
+"""IPv6 headers that stand before the one that counts. A program may set a routing header without any right."""
 _SYN, _SYN_ACK = 0x02, 0x12
 _FLAGS_AT = 13
 """Of a TCP header: where its flags stand."""
@@ -39,10 +41,13 @@ _FILTERS = {
     ),
     _IPV6: (
         (_LOAD_BYTE, 0, 0, 6),  # the next header
-        (_EQUAL, 4, 0, _TCP),
-        (_EQUAL, 7, 0, _UDP),
-        (_EQUAL, 6, 0, _UDP_LITE),
-        (_EQUAL, 5, 0, _FRAGMENT),
+        (_EQUAL, 7, 0, _TCP),
+        (_EQUAL, 10, 0, _UDP),
+        (_EQUAL, 9, 0, _UDP_LITE),
+        (_EQUAL, 8, 0, _FRAGMENT),
+        (_EQUAL, 7, 0, _ROUTING),
+        (_EQUAL, 6, 0, _DESTINATION),
+        (_EQUAL, 5, 0, _HOP_BY_HOP),
         (_RETURN, 0, 0, 0),
         (_LOAD_BYTE, 0, 0, 40 + _FLAGS_AT),
         (_AND, 0, 0, _SYN_ACK),
@@ -103,13 +108,22 @@ def parsed(data: bytes) -> Packet | None:
     if version == 4 and len(data) >= 20:
         address, protocol, rest = data[16:20], data[9], data[(data[0] & 0xF) * 4 :]
     elif version == 6 and len(data) >= 40:
-        address, protocol, rest = data[24:40], data[6], data[40:]
+        address, (protocol, rest) = data[24:40], _behind_extensions(data[6], data[40:])
     else:
         return None
     shown = str(ipaddress.ip_address(address))
     if version == 6 and protocol == _FRAGMENT:
         return Packet(shown, 0, rest[_FRAGMENT_HEADER:])
-    if len(rest) < _UDP_HEADER.size:
+    if protocol not in (_TCP, _UDP, _UDP_LITE) or len(rest) < _UDP_HEADER.size:
         return None
+    if protocol == _TCP and rest[_FLAGS_AT : _FLAGS_AT + 1] and rest[_FLAGS_AT] & _SYN_ACK != _SYN:
+        return None  # in the middle of a connection, behind a header that the filter does not look behind
     port = _UDP_HEADER.unpack_from(rest)[1]  # where TCP has it, too
     return Packet(shown, port, None if protocol == _TCP else rest[_UDP_HEADER.size :])
+
+
+def _behind_extensions(protocol: int, rest: bytes) -> tuple[int, bytes]:
+    """RFC 8200, 4.1: each says what follows, and how many units of eight bytes it has beyond the first."""
+    while protocol in (_HOP_BY_HOP, _ROUTING, _DESTINATION) and len(rest) >= 8:
+        protocol, rest = rest[0], rest[(rest[1] + 1) * 8 :]
+    return protocol, rest

@@ -29,6 +29,11 @@ def unserved() -> dict[str, object]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.connect(("203.0.113.10", 40000))
         os.write(made.fileno(), b"a datagram")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as made:
+        here = socket.inet_pton(socket.AF_INET6, "2001:db8::2")
+        # RFC 8754: of type 4, two more units long, with one segment and none left
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, bytes([0, 2, 4, 0, 0, 0, 0, 0]) + here)
+        made.sendto(b"behind a routing header", ("2001:db8::2", 4444))
     with socket.socket() as made:
         made.setblocking(False)
         made.connect_ex(("203.0.113.11", 40001))

@@ -1,6 +1,7 @@
 """IP packets as bytes, and the sink's taps and its last look in a network of their own."""
 
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -44,6 +45,13 @@ TCP = struct.pack("!HHIIBBHHH", 9, 443, 0, 0, 0x50, 2, 0, 0, 0)
         (ipv4(6, TCP), Packet("203.0.113.1", 443, None)),
         (ipv6(6, TCP), Packet("2001:db8::1", 443, None)),
         (ipv6(44, bytes(8) + b"piece"), Packet("2001:db8::1", 0, b"piece")),
+        (ipv6(43, bytes([17, 2]) + bytes(22) + udp(53, b"x")), Packet("2001:db8::1", 53, b"x")),
+        (ipv6(0, bytes([60, 0]) + bytes(6) + bytes([6, 0]) + bytes(6) + TCP), Packet("2001:db8::1", 443, None)),
+        (ipv6(60, bytes([44, 0]) + bytes(6) + bytes(8) + b"piece"), Packet("2001:db8::1", 0, b"piece")),
+        (ipv6(43, bytes([6, 0]) + bytes(6) + TCP[:13] + b"\x12" + TCP[14:]), None),
+        (ipv6(43, bytes([17, 9]) + bytes(6) + udp(53, b"x")), None),
+        (ipv6(43, b"short"), None),
+        (ipv6(0, bytes([58, 0]) + bytes(30)), None),
         (ipv4(17, b"short"), None),
         (ipv4(17, b"")[:19], None),
         (ipv6(17, b"")[:39], None),
@@ -65,9 +73,11 @@ def sinking(scenario: str) -> object:
     """What tests/local/sandbox/sinking.py finds in a network of its own."""
     prepared = "ip link set lo up && ip route add local 0.0.0.0/0 dev lo && ip route add local ::/0 dev lo"
     command = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", f'{prepared} && exec "$@"', "sh"]
+    environ = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+    environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     done = subprocess.run(
         [*command, sys.executable, "-m", "tests.local.sandbox.sinking", scenario],
-        cwd=ROOT, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, capture_output=True, check=False,
+        cwd=ROOT, env=environ, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -78,10 +88,10 @@ def test_what_is_in_the_kernel_is_read_to_its_end() -> None:
     """A phase's records are closed when its processes are gone; what they sent last is not lost."""
     assert sinking("unserved") == {
         "large": [True, True, True],
-        "others": ["GET / HTTP/1.1\r\nHost: reset.example\r\n\r\n", "a datagram"],
+        "others": ["GET / HTTP/1.1\r\nHost: reset.example\r\n\r\n", "a datagram", "behind a routing header"],
         "arrived": [
-            ["2001:db8::1", 443], ["203.0.113.0", 80], ["203.0.113.1", 80], ["203.0.113.10", 40000],
-            ["203.0.113.11", 40001], ["203.0.113.2", 80],
+            ["2001:db8::1", 443], ["2001:db8::2", 4444], ["203.0.113.0", 80], ["203.0.113.1", 80],
+            ["203.0.113.10", 40000], ["203.0.113.11", 40001], ["203.0.113.2", 80],
         ],
         "names": ["reset.example"],
         "overflow": False,

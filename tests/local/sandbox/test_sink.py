@@ -3,6 +3,7 @@
 import socket
 import ssl
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -126,9 +127,22 @@ def test_records_tell_when_something_is_left_out(monkeypatch: pytest.MonkeyPatch
         lambda records, number: records.name("203.0.113.1", 80, f"{number}.example"),
         lambda records, number: records.body("203.0.113.1", 80, b"x"),
         lambda records, number: records.lookup((question, other)[number]),
+        lambda records, number: records.arrival("203.0.113.1", number),
     ):
         records = sink.Records()
         work(records, 0)
         assert not records.overflow
         work(records, 1)
         assert records.overflow
+
+
+def test_what_the_kernel_counts_as_dropped(tmp_path: Path) -> None:
+    """The lines as the kernel writes them; what is not there is no zero."""
+    names, values = "TcpExt: SyncookiesSent ListenOverflows ListenDrops", "TcpExt: 1 2 3"
+    netstat, dev = tmp_path / "netstat", tmp_path / "dev"
+    netstat.write_text(f"{names}\n{values}\nIpExt: ListenDrops\nIpExt: 9\n")
+    dev.write_text("Inter-| x\n face |bytes packets errs drop\n  eth0: 9 9 9 9\n    lo: 11 12 13 14 15\n")
+    assert sink.kernel_drops(tmp_path) == (3, 14)
+    netstat.write_text("IpExt: ListenDrops\nIpExt: 9\n")
+    with pytest.raises(ValueError, match="unpack"):
+        sink.kernel_drops(tmp_path)
