@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from scangate import purls
-from scangate.local.fetch import base
+from scangate.local.fetch import base, npm
 from scangate.local.fetch.base import Closure, FetchError, Hint, IntegrityMismatch, Pin
 from scangate.local.fetch.upstream import NotThere
 from scangate.models import Ecosystem
@@ -160,4 +160,18 @@ def test_a_registry_that_sends_us_elsewhere(registry: Registry, fetch: Fetch) ->
     page = registry.pages["/npm/app"][1].replace(registry.url.encode(), b"https://elsewhere.example")
     registry.put("/npm/app", page)
     with pytest.raises(FetchError, match="another host"):
+        fetch("pkg:npm/app@1.0.0")
+
+
+def test_without_npm(registry: Registry, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.npm("app", "1.0.0")
+    monkeypatch.setattr(npm, "_PATH", "/nonexistent")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(FetchError, match="npm is not installed"):
+        fetch("pkg:npm/app@1.0.0")
+
+
+def test_a_package_for_another_platform_is_not_analysed_as_if_it_were_there(registry: Registry, fetch: Fetch) -> None:
+    registry.npm("app", "1.0.0", os=["win32"])
+    with pytest.raises(FetchError):
         fetch("pkg:npm/app@1.0.0")
