@@ -40,8 +40,9 @@ See [cli.md](cli.md#exit-codes).
 | `schedule`, `workflow_dispatch`, others | everything |
 
 A base that is missing in a shallow checkout is fetched, with `github-token` for this one call. One that cannot be had
-is `incomplete`, never "no changes". On `pull_request` and `merge_group`, and where the input `base` names it, the
-policy is the base's: a change cannot allow itself.
+is `incomplete`, never "no changes". On `pull_request` and `merge_group` the policy is the base's: a change cannot allow
+itself. So it is on `workflow_run` and `issue_comment`, which need the input `base` where they check out another commit
+than the default branch's. The checkout has to be a repository: without git, actions/checkout fetches the files alone.
 
 ## Without secrets
 

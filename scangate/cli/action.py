@@ -26,8 +26,8 @@ NO_VERDICT = "error"
 
 COUNTS = ("blocked", "warned", "analysed", "not_analysed")
 
-AFTERWARDS = "workflow_run"
-"""The event of a run on behalf of another one: its checkout may be somebody's proposal, and nothing says so."""
+ON_BEHALF = ("workflow_run", "issue_comment")
+"""Events with the default branch's rights, whose checkout may be somebody's proposal, and nothing says so."""
 
 REPORTS = {"json": "report.json", "sarif": "scangate.sarif", "markdown": "report.md", "github": "annotations.txt"}
 """The formats that are written, and their files."""
@@ -95,7 +95,7 @@ def arguments(inputs: Inputs, reports: Mapping[str, Path], event: str = "") -> l
         value = inputs.text(name)
         argv += [f"--{name}={value}"] if value else []
     # Who proposes a change must not bring the policy along, whoever names the base.
-    argv += ["--policy-from=base"] if inputs.text("base") and event == AFTERWARDS else []
+    argv += ["--policy-from=base"] if inputs.text("base") and event in ON_BEHALF else []
     argv += [f"--engine={engine}" for engine in inputs.words("engines")]
     argv += ["--local"] if inputs.flag("local", default=False) else []
     argv += [] if inputs.flag("cache", default=True) else ["--no-cache"]
@@ -105,7 +105,7 @@ def arguments(inputs: Inputs, reports: Mapping[str, Path], event: str = "") -> l
 def environment(inputs: Inputs) -> dict[str, str]:
     """The environment of the check: what the inputs say in the variables that it reads, and no inputs."""
     own = {name: value for name, value in inputs.environ.items() if not name.startswith(PREFIX)}
-    if own.get("GITHUB_EVENT_NAME") == AFTERWARDS:
+    if own.get("GITHUB_EVENT_NAME") in ON_BEHALF:
         # The default branch's commit, not the one that is checked: its lines are others.
         own.pop("GITHUB_SHA", None)
     key, url, token = (inputs.secret(name) for name in ("api-key", "api-url", "github-token"))
@@ -129,6 +129,7 @@ def _check(inputs: Inputs, step: Step) -> int:
         inputs.flag(name, default=True)
     workspace = step.folder("GITHUB_WORKSPACE")
     context = _inside(inputs, step.context, workspace)
+    _refuse_unknown_proposal(inputs, context)
     reports = _reports(inputs, step.folder("RUNNER_TEMP"), workspace)
     argv = arguments(inputs, reports, step.environ.get("GITHUB_EVENT_NAME", ""))
     args = command_parser("check").parse_args(argv)
@@ -141,6 +142,25 @@ def _check(inputs: Inputs, step: Step) -> int:
             _hand_on(code, reports, inputs, step)
         except UsageError as exc:  # the exit code stands: a full disk must not hide what was found
             step.context.say(f"scangate: error: {exc.message}")
+
+
+def _refuse_unknown_proposal(inputs: Inputs, context: Context) -> None:
+    """Raises BaseError where another commit than the default branch's is checked, and would bring its own policy."""
+    from scangate.changes.git import Git, GitError
+
+    event = inputs.environ.get("GITHUB_EVENT_NAME", "")
+    if event not in ON_BEHALF or inputs.text("base"):
+        return
+    try:
+        head = Git(context.cwd, context.environ).run("rev-parse", "HEAD").decode("ascii").strip()
+    except GitError:
+        head = ""
+    if head != inputs.environ.get("GITHUB_SHA"):
+        raise BaseError(
+            f"The event is {event}, and what is checked out is not the default branch's commit (GITHUB_SHA): it may "
+            "be what somebody proposes, with a policy of their own.",
+            "Name what it is proposed for with the input base, as docs/ci/github-fork.yml does: its policy decides.",
+        )
 
 
 def _inside(inputs: Inputs, context: Context, workspace: Path) -> Context:

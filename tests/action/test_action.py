@@ -122,6 +122,23 @@ def test_a_change_cannot_bring_a_policy_that_lets_it_pass(event: Event, project:
     assert "policy-changed" in result.log
 
 
+@pytest.mark.parametrize("event", ["workflow_run", "issue_comment"])
+def test_a_run_on_behalf_of_a_change_needs_a_base_and_its_policy(
+    event: str, project: Project, workshop: Workshop
+) -> None:
+    project.commit({"scangate.yml": "version: 1\nmode: observe\n"})
+    started = project.workflow_run(project.harmful)
+    steps = workshop.at(started.checkout, {**started.github, "event_name": event})
+    result = steps.run()
+    assert (result.conclusion, result.outputs["verdict"]) == ("failure", "incomplete"), result.log
+    assert "input base" in result.summary
+    result = steps.run(base="origin/main")
+    assert (result.conclusion, result.outputs["verdict"]) == ("failure", "blocked"), result.log
+    # The default branch itself is nobody's proposal.
+    Repository(started.checkout).git("checkout", "-q", "--detach", project.m2)
+    assert steps.run().outputs["verdict"] == "pass"
+
+
 def test_nothing_that_the_change_plants_is_imported_obeyed_or_run(
     project: Project, workshop: Workshop, tmp_path: Path
 ) -> None:

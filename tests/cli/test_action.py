@@ -10,6 +10,7 @@ import pytest
 from scangate.cli.action import Inputs, arguments, environment, no_key, variable
 from scangate.errors import UsageError
 from tests.action.runner import Outputs, parse_file_commands
+from tests.changes.ci_fixtures.repos import Repository
 from tests.cli.conftest import Replay, Result, Scangate, example
 from tests.output.runner_commands import Command, commands
 
@@ -193,16 +194,19 @@ def test_a_working_directory(action: Action, project: Path, replay: Replay) -> N
 def test_after_another_workflow_no_line_is_linked_in_the_wrong_commit(
     action: Action, project: Path, replay: Replay
 ) -> None:
+    project.rmdir()
+    here = Repository.new(project)
     example("axios-replica", project)
-    (project / ".git").mkdir()
     runner = {
         "GITHUB_SERVER_URL": "https://github.example",
         "GITHUB_REPOSITORY": "acme/shop",
-        "GITHUB_SHA": "1f" * 20,
+        "GITHUB_SHA": here.commit(),
     }
-    link = f"https://github.example/acme/shop/blob/{'1f' * 20}/"
+    link = f"https://github.example/acme/shop/blob/{here.head}/"
     assert link in action(**service(replay), **runner).summary
-    assert link not in action(**service(replay), **runner, GITHUB_EVENT_NAME="workflow_run").summary
+    afterwards = action(**service(replay), **runner, GITHUB_EVENT_NAME="workflow_run")
+    assert afterwards.outputs["verdict"] == "blocked"
+    assert link not in afterwards.summary
 
 
 def test_a_working_directory_with_detours_gives_the_same_places(action: Action, project: Path, replay: Replay) -> None:
