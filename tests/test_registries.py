@@ -12,6 +12,7 @@ from scangate.registries import (
     Registries,
 )
 from scangate.urls import host_of
+from tests.conftest import ROOT
 
 ACME = PrivateRegistry(host="npm.acme.example", names=("@acme/*", "acme-*"), where="scangate.yml:7")
 REGISTRIES = Registries(mirrors=frozenset({"mirror.example"}), private=(ACME, PrivateRegistry(host="private.example")))
@@ -90,3 +91,9 @@ def test_the_first_pattern_in_the_policy_decides() -> None:
     )
     owners = [registries.owner(name) for name in ("a-b", "a-c")]
     assert [owner.host for owner in owners if owner] == ["one.example", "two.example"]
+
+
+def test_the_public_hosts_are_named_in_one_module_alone() -> None:
+    files = [path for path in (ROOT / "scangate").rglob("*") if path.suffix in (".py", ".yml", ".json")]
+    naming = [path.name for path in files if any(host in path.read_text("utf-8") for host in ALL_PUBLIC_HOSTS)]
+    assert naming == ["registries.py"]

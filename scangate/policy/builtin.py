@@ -15,6 +15,9 @@ from scangate.models import (
     Severity,
 )
 from scangate.policy.model import AllOf, AtLeast, Condition, Decided, Lint, Observe, Policy, Rule, Watch
+from scangate.registries import ALL_PUBLIC_HOSTS
+
+_REGISTRIES = tuple(sorted(ALL_PUBLIC_HOSTS))
 
 POLICY = Policy(
     where="default",
@@ -119,13 +122,7 @@ POLICY = Policy(
                         Condition(
                             key="suffix",
                             values=(
-                                "files.pythonhosted.org",
-                                "marketplace.visualstudio.com",
-                                "pypi.org",
-                                "pypi.python.org",
-                                "registry.npmjs.com",
-                                "registry.npmjs.org",
-                                "registry.yarnpkg.com",
+                                *_REGISTRIES,
                                 "github.com",
                                 "objects.githubusercontent.com",
                                 "release-assets.githubusercontent.com",
@@ -191,13 +188,7 @@ POLICY = Policy(
                         Condition(
                             key="suffix",
                             values=(
-                                "files.pythonhosted.org",
-                                "marketplace.visualstudio.com",
-                                "pypi.org",
-                                "pypi.python.org",
-                                "registry.npmjs.com",
-                                "registry.npmjs.org",
-                                "registry.yarnpkg.com",
+                                *_REGISTRIES,
                                 "github.com",
                                 "objects.githubusercontent.com",
                                 "release-assets.githubusercontent.com",
@@ -673,13 +664,7 @@ POLICY = Policy(
                         Condition(
                             key="suffix",
                             values=(
-                                "files.pythonhosted.org",
-                                "marketplace.visualstudio.com",
-                                "pypi.org",
-                                "pypi.python.org",
-                                "registry.npmjs.com",
-                                "registry.npmjs.org",
-                                "registry.yarnpkg.com",
+                                *_REGISTRIES,
                                 "sentry.io",
                                 "posthog.com",
                                 "segment.io",
@@ -722,13 +707,7 @@ POLICY = Policy(
                         Condition(
                             key="suffix",
                             values=(
-                                "files.pythonhosted.org",
-                                "marketplace.visualstudio.com",
-                                "pypi.org",
-                                "pypi.python.org",
-                                "registry.npmjs.com",
-                                "registry.npmjs.org",
-                                "registry.yarnpkg.com",
+                                *_REGISTRIES,
                                 "github.com",
                                 "objects.githubusercontent.com",
                                 "release-assets.githubusercontent.com",
@@ -798,13 +777,7 @@ POLICY = Policy(
                         Condition(
                             key="suffix",
                             values=(
-                                "files.pythonhosted.org",
-                                "marketplace.visualstudio.com",
-                                "pypi.org",
-                                "pypi.python.org",
-                                "registry.npmjs.com",
-                                "registry.npmjs.org",
-                                "registry.yarnpkg.com",
+                                *_REGISTRIES,
                                 "sentry.io",
                                 "posthog.com",
                                 "segment.io",
