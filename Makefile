@@ -26,7 +26,7 @@ check: dev ## formatting, lint, types, the direction of the arrows, the action a
 
 test: check ## check, then all tests with branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/coverage report
 
 bench: dev ## speed, as ratios measured side by side in one run
