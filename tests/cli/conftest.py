@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ class Result:
     err: str
 
     @property
-    def json(self) -> dict[str, object]:
-        document: dict[str, object] = json.loads(self.out)
+    def json(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
         return document
 
 

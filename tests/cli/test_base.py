@@ -97,16 +97,16 @@ def world(pristine: Project, tmp_path: Path, scangate: Scangate) -> World:
 
 def new(result: Result) -> list[str]:
     assert result.out, result.err
-    return [package["purl"] for package in result.json["packages"]]  # type: ignore[attr-defined]
+    return [package["purl"] for package in result.json["packages"]]
 
 
 def compared(result: Result) -> str | None:
-    commit: str | None = result.json["compared"]["commit"]  # type: ignore[index]
+    commit: str | None = result.json["compared"]["commit"]
     return commit
 
 
 def notices(result: Result) -> list[str]:
-    return [notice["code"] for notice in result.json["notices"]]  # type: ignore[attr-defined]
+    return [notice["code"] for notice in result.json["notices"]]
 
 
 EVERYTHING = [ALSO, CLEAN, SITE, MALICIOUS]
@@ -262,7 +262,7 @@ def test_a_named_base(world: World) -> None:
     clone = world.checkout(world.project.f2)
     result = world.check(clone, "--base", world.project.f1)
     assert (new(result), compared(result)) == ([MALICIOUS], world.project.f1)
-    assert "--base" in result.json["compared"]["why"]  # type: ignore[index]
+    assert "--base" in result.json["compared"]["why"]
     assert new(world.check(clone, "--base", "origin/main")) == OWN
     missing = world.check(clone, "--base", "nowhere")
     assert (missing.code, missing.out) == (3, "")
@@ -312,7 +312,7 @@ def test_nothing_new_is_a_verdict_that_needs_no_service(world: World) -> None:
     result = world.check(clone, "--base", "HEAD", SCANGATE_API_URL="http://127.0.0.1:9", SCANGATE_API_KEY="k")
     assert result.code == 0
     assert (result.json["status"], new(result), compared(result)) == ("passed", [], world.project.f2)
-    assert [one["path"] for one in result.json["lockfiles"]] == ["package-lock.json"]  # type: ignore[attr-defined]
+    assert [one["path"] for one in result.json["lockfiles"]] == ["package-lock.json"]
     shown = world.scangate("check", "--base", "HEAD", cwd=clone.folder)
     assert "nothing new" in shown.out
     assert world.project.f2[:12] in shown.out
@@ -398,7 +398,7 @@ def test_dev_turned_prod_is_reported_and_not_new(world: World) -> None:
     remote.write({"package-lock.json": lock(CLEAN)})
     result = world.check(remote, "--base", "HEAD")
     assert (result.code, new(result)) == (0, [])
-    (change,) = result.json["scope_changes"]  # type: ignore[misc]
+    (change,) = result.json["scope_changes"]
     assert (change["change"], change["name"], change["before"]["scope"]) == ("scope", "follow-replica", "dev")
     assert "now prod, was dev" in world.scangate("check", "--base", "HEAD", cwd=remote.folder).out
 
@@ -412,7 +412,7 @@ def test_what_is_new_is_labelled(world: World) -> None:
     result = world.check(here, "--base", "HEAD")
     changes = {
         package["name"]: [(change["change"], (change["before"] or {}).get("version")) for change in package["changes"]]
-        for package in result.json["packages"]  # type: ignore[attr-defined]
+        for package in result.json["packages"]
     }
     assert changes == {
         "add": [("added", None)],
@@ -429,7 +429,7 @@ def test_a_deleted_lockfile_is_denied_unless_a_sibling_replaces_it(world: World)
     (clone.folder / "site" / "package-lock.json").unlink(missing_ok=True)
     result = world.check(clone, "--base", "HEAD")
     assert result.code == 1
-    (gone,) = [one for one in result.json["lockfiles"] if one["findings"]]  # type: ignore[attr-defined]
+    (gone,) = [one for one in result.json["lockfiles"] if one["findings"]]
     assert (gone["path"], [finding["rule"] for finding in gone["findings"]]) == (
         "site/package-lock.json",
         ["lock-deleted"],
@@ -470,7 +470,7 @@ def test_from_a_folder_below_the_root(world: World) -> None:
     clone = world.checkout(world.project.merge)
     below = Repository(clone.folder / "site")
     result = world.check(below, "--base", world.project.m1)
-    assert (new(result), result.json["lockfiles"][0]["path"]) == ([SITE], "package-lock.json")  # type: ignore[index]
+    assert (new(result), result.json["lockfiles"][0]["path"]) == ([SITE], "package-lock.json")
     result = world.check(below, "--base", world.project.m1, "..", "--staged")
     assert new(result) == [ALSO, SITE, MALICIOUS]
 
@@ -495,7 +495,7 @@ def test_a_lockfile_that_cannot_be_read_yet_and_is_the_same_is_not_new(world: Wo
     here.write({"bun.lockb": "y"})
     result = world.check(here, "--base", "HEAD")
     assert result.code == 3
-    (open_,) = [one for one in result.json["lockfiles"] if one["outcomes"]]  # type: ignore[attr-defined]
+    (open_,) = [one for one in result.json["lockfiles"] if one["outcomes"]]
     assert (open_["path"], open_["outcomes"][0]["code"]) == ("bun.lockb", "unsupported-lockfile")
 
 
@@ -559,7 +559,7 @@ def test_pushed_reads_the_pushed_commit_alone(world: World) -> None:
     assert (new(result), compared(result)) == ([MALICIOUS], world.project.f1)
     first = world.check(clone, "--pushed", PRE_COMMIT_TO_REF=world.project.f2)
     assert (new(first), compared(first)) == (OWN, world.project.m1)
-    assert "PRE_COMMIT_FROM_REF is not set" in first.json["compared"]["why"]  # type: ignore[index]
+    assert "PRE_COMMIT_FROM_REF is not set" in first.json["compared"]["why"]
 
 
 @pytest.mark.parametrize("options", [("--base", "HEAD~1"), ("--staged", "--base", "HEAD~1"), ("--all",)])
@@ -572,7 +572,7 @@ def test_what_a_sparse_checkout_leaves_out_is_checked_all_the_same(world: World,
     result = world.check(here, *options)
     assert result.code == 3
     assert new(result) == (sorted([CLEAN, SITE, MALICIOUS]) if options == ("--all",) else [MALICIOUS])
-    assert {each["status"] for each in result.json["lockfiles"]} == {"passed"}  # type: ignore[attr-defined]
+    assert {each["status"] for each in result.json["lockfiles"]} == {"passed"}
 
 
 @pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
@@ -616,11 +616,11 @@ def test_an_archive_of_the_project_with_other_content_is_new(
     here.commit({"docs/other.zip": b"new"} if "find-links" not in str(lockfiles) else {})
     assert world.check(here, *options, "--base", "HEAD~1").json["packages"] == []
     here.commit(dict.fromkeys(archives, b"new"))
-    (package,) = world.check(here, *options, "--base", "HEAD~1").json["packages"]  # type: ignore[misc]
+    (package,) = world.check(here, *options, "--base", "HEAD~1").json["packages"]
     assert package["outcomes"][0]["code"] == "file"
     here.git("rm", "-q", *archives)
     here.commit()
-    assert len(world.check(here, *options, "--base", "HEAD~1").json["packages"]) == 1  # type: ignore[arg-type]
+    assert len(world.check(here, *options, "--base", "HEAD~1").json["packages"]) == 1
 
 
 @pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
@@ -628,7 +628,7 @@ def test_an_archive_that_comes_to_where_pip_looks_for_links_is_new(world: World,
     here = Repository.new(world.folder / "here")
     here.commit({"requirements.txt": "--no-index\n--find-links wheels\nexample==1.0\n", WHEEL: b"old"})
     here.commit({WHEEL.replace("1.0-", "1.0-1-"): b"new"})
-    assert len(world.check(here, *options, "--base", "HEAD~1").json["packages"]) == 1  # type: ignore[arg-type]
+    assert len(world.check(here, *options, "--base", "HEAD~1").json["packages"]) == 1
 
 
 # -------------------------------------------------------------------------------------------------- submodules
@@ -679,7 +679,7 @@ def test_a_new_submodule_is_reported_but_where_lockfiles_are_not_looked_for(worl
     here.git("add", "-A")
     result = world.check(here, "--staged")
     assert (result.code, notices(result)) == (0, ["submodule-changed", "narrowed"])
-    assert "lib is new" in result.json["notices"][0]["message"]  # type: ignore[index]
+    assert "lib is new" in result.json["notices"][0]["message"]
 
 
 def test_what_only_has_the_name_of_a_requirements_file_is_nothing_on_both_sides(world: World) -> None:
@@ -722,7 +722,7 @@ def test_a_pull_request_cannot_allow_itself(world: World, replay: Replay) -> Non
     clone = proposal(world, {}, {"scangate.yml": ALLOW})
     result = world.check(clone, **world.pull_request(), **replay.environ)
     assert (result.code, result.json["policy"], notices(result)) == (1, "default", ["policy-changed"])
-    assert "without it" in result.json["notices"][0]["message"]  # type: ignore[index]
+    assert "without it" in result.json["notices"][0]["message"]
     head = world.check(clone, "--policy-from", "head", **world.pull_request(), **replay.environ)
     assert (head.code, head.json["policy"], notices(head)) == (0, "scangate.yml", ["policy-changed"])
     assert head.json["status"] == "warned"
@@ -741,7 +741,7 @@ def test_a_pull_request_that_takes_the_policy_away_is_judged_by_it(world: World,
     clone.git("commit", "-q", "--amend", "--no-edit")
     result = world.check(clone, "--base", "HEAD^1", "--policy-from", "base")
     assert (result.json["policy"], notices(result)) == (".github/scangate.yml", ["policy-changed"])
-    assert "is gone" in result.json["notices"][0]["message"]  # type: ignore[index]
+    assert "is gone" in result.json["notices"][0]["message"]
 
 
 @pytest.mark.parametrize("options", [("--all",), ("--base", "origin/main"), ("--all", "--policy-from", "base")])
@@ -756,7 +756,7 @@ def test_what_the_policy_extends_is_the_base_s_too(world: World, replay: Replay)
     clone = proposal(world, ours, {"ci/ours.yml": ALLOW})
     result = world.check(clone, **world.pull_request(), **replay.environ)
     assert (result.code, result.json["policy"], notices(result)) == (1, "scangate.yml", ["policy-changed"])
-    assert result.json["notices"][0]["where"] == "ci/ours.yml"  # type: ignore[index]
+    assert result.json["notices"][0]["where"] == "ci/ours.yml"
     head = world.check(clone, "--policy-from", "head", **world.pull_request(), **replay.environ)
     assert (head.code, notices(head)) == (0, ["policy-changed"])
     # Shown also where no lockfile differs, from below the root, and from the index.
@@ -843,7 +843,7 @@ def test_an_outage_warns_in_a_hook_and_fails_in_ci(world: World) -> None:
     outage = {"SCANGATE_API_URL": "http://127.0.0.1:9", "SCANGATE_API_KEY": "k"}
     hook = world.check(clone, "--staged", "--timeout", "2", **outage)
     assert (hook.code, hook.json["status"], new(hook)) == (0, "warned", [ALSO])
-    (outcome,) = hook.json["packages"][0]["outcomes"]  # type: ignore[index]
+    (outcome,) = hook.json["packages"][0]["outcomes"]
     assert (outcome["action"], outcome["decided_by"]["decider"]) == ("warn", "profile")
     assert world.check(clone, "--staged", "--timeout", "2", CI="true", **outage).code == 3
     assert world.check(clone, "--timeout", "2", "--base", "HEAD", **outage).code == 3
@@ -880,14 +880,14 @@ def test_a_run_that_was_killed_leaves_nothing_behind_and_the_next_one_is_right(
     assert not list((clone.folder / ".git").rglob("*.lock"))
     result = world.check(clone, *options, "--timeout", "5", **replay.environ)
     assert (result.code, new(result), compared(result)) == (1, OWN, world.project.m1)
-    blocked = [one["purl"] for one in result.json["packages"] if one["status"] == "blocked"]  # type: ignore[attr-defined]
+    blocked = [one["purl"] for one in result.json["packages"] if one["status"] == "blocked"]
     assert blocked == [MALICIOUS]
     assert sorted(_tasks(world, replay)) == OWN  # taken up, not submitted again
 
 
 def _tasks(world: World, replay: Replay) -> list[str]:
     listed = world.scangate("tasks", "--format", "json", **replay.environ).json["tasks"]
-    return [task["purl"] for task in listed]  # type: ignore[attr-defined]
+    return [task["purl"] for task in listed]
 
 
 def test_what_is_not_done_while_somebody_waits_warns_and_is_taken_up_in_ci(
@@ -900,7 +900,7 @@ def test_what_is_not_done_while_somebody_waits_warns_and_is_taken_up_in_ci(
     replay = serve({"recordings": [{"purl": ALSO, "delay": 6}]})
     hook = world.check(clone, "--staged", **replay.environ)
     assert (hook.code, hook.json["status"]) == (0, "warned")
-    (outcome,) = hook.json["packages"][0]["outcomes"]  # type: ignore[index]
+    (outcome,) = hook.json["packages"][0]["outcomes"]
     assert (outcome["code"], outcome["decided_by"]["decider"]) == ("pending", "profile")
     ci = world.check(clone, "--staged", "--base", "HEAD", **replay.environ, CI="true")
     assert (ci.code, ci.json["status"], new(ci)) == (0, "passed", [ALSO])  # it waits as long as it takes

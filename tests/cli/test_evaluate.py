@@ -26,7 +26,7 @@ def test_a_policy_can_be_tried(scangate: Scangate, project: Path) -> None:
     )
     result = scangate("evaluate", CLEAN, "--policy", "strict.yml", "--format", "json")
     assert result.code == 1
-    (package,) = result.json["packages"]  # type: ignore[misc]
+    (package,) = result.json["packages"]
     assert [(finding["rule"], finding["decided_by"]["where"]) for finding in package["findings"]] == [
         ("ban", "strict.yml:3")
     ]
@@ -76,6 +76,6 @@ def test_a_report_that_is_half_broken_is_incomplete(scangate: Scangate, project:
 def test_a_saved_report_of_which_nothing_ran_is_import_failed(scangate: Scangate) -> None:
     inert = ROOT / "tests/assets/reports/dynamic-analysis/inert-pypi-urlibdownloader-0.0.0.json"
     result = scangate("evaluate", str(inert), "--format", "json")
-    (package,) = result.json["packages"]  # type: ignore[misc]
+    (package,) = result.json["packages"]
     assert {outcome["code"] for outcome in package["outcomes"]} == {"import-failed", "stale"}
     assert (result.code, package["status"]) == (0, "warned")

@@ -24,7 +24,7 @@ def test_json_has_everything(scangate: Scangate, project: Path) -> None:
     example("npm-project", project)
     document = scangate("list", "--format", "json").json
     jsonschema.validate(document, json.loads((ROOT / "docs/schema/dependencies-v1.json").read_text()))
-    (lockfile,) = document["lockfiles"]  # type: ignore[misc]
+    (lockfile,) = document["lockfiles"]
     entry = next(d for d in lockfile["dependencies"] if d["name"] == "follow-redirects")
     text = (project / "package-lock.json").read_text().splitlines()
     assert text[entry["line"] - 1].strip() == '"node_modules/follow-redirects": {'

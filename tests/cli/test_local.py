@@ -59,7 +59,7 @@ def test_scan_takes_an_archive(scangate: Scangate, project: Path) -> None:
     wheel = synthetic.build("import-code", project)
     blocked = scangate("scan", "--local", "--quiet", "--format", "json", wheel.name)
     assert blocked.code == 1
-    (package,) = blocked.json["packages"]  # type: ignore[misc]
+    (package,) = blocked.json["packages"]
     assert "net-on-import" in [finding["rule"] for finding in package["findings"]]
 
 
@@ -67,7 +67,7 @@ def test_what_the_local_engine_does_not_take(scangate: Scangate, project: Path) 
     """It is all that was asked for, and nothing of it was analysed: never 0, whatever is excused in lockfiles."""
     (project / "scangate.yml").write_text("version: 1\noutcomes:\n  unsupported-ecosystem: note\n")
     result = scangate("scan", "--local", "--format", "json", "pkg:vscode-extension/pub/ext@1.0.0")
-    (package,) = result.json["packages"]  # type: ignore[misc]
+    (package,) = result.json["packages"]
     assert (result.code, [outcome["code"] for outcome in package["outcomes"]]) == (3, ["submit-error"])
     assert "not supported by the local engine" in result.out
     result = scangate("scan", "--local", "--engine", "lastpymile", "pkg:npm/a@1.0.0")
@@ -95,7 +95,7 @@ def test_another_archive_than_the_lockfile_promises_is_a_finding_and_not_run(
     def checked(integrity: str) -> tuple[int, set[str], list[str]]:
         lock(project, f"{DEFAULT_URL[Ecosystem.NPM]}app/-/app-1.0.0.tgz", integrity, ("app", "1.0.0"))
         result = scangate("check", "--local", "--quiet", "--format", "json")
-        (package,) = result.json["packages"]  # type: ignore[misc]
+        (package,) = result.json["packages"]
         outcomes = [outcome["code"] for outcome in package["outcomes"]]
         return result.code, {finding["rule"] for finding in package["findings"]}, outcomes
 
@@ -125,7 +125,7 @@ def test_a_server_killed_half_way_loses_no_task(scangate: Scangate, project: Pat
     with started("--data", data) as (_, exported):
         latest = time.monotonic() + 3 * WAIT_SECONDS
         while True:
-            (task,) = scangate("tasks", "--format", "json", **exported).json["tasks"]  # type: ignore[misc]
+            (task,) = scangate("tasks", "--format", "json", **exported).json["tasks"]
             if task["status"] not in ("queued", "processing"):
                 break
             assert time.monotonic() < latest
@@ -214,7 +214,7 @@ def test_serve_in_one_terminal_and_check_in_another_and_the_server_killed_half_w
 
     def statuses(exported: dict[str, str]) -> list[str]:
         listed = scangate("tasks", "--format", "json", **exported).json["tasks"]
-        return [task["status"] for task in listed]  # type: ignore[attr-defined]
+        return [task["status"] for task in listed]
 
     with ExitStack() as stack:
         with started(*options) as (server, exported):
