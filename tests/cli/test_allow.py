@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from tests.cli.conftest import Result, Scangate
 
 EVIL = "pkg:npm/plain-crypto-replica@4.2.1"
 ABOUT = ("--reason", "Its own host.", "--owner", "us@example.com", "--expires", "90d")
-NINETY_DAYS = (datetime.now(UTC) + timedelta(days=90)).date()
 POLICY = """\
 # ours
 version: 1
@@ -53,6 +52,10 @@ def _verdict(folder: Path, *evidence: dict[str, object], rule: str = "net-on-ins
 HOST = {"type": "host", "phase": "install", "host": "cdn-updates.example", "via": ["dns"], "record_types": []}
 
 
+def _in_ninety_days() -> date:
+    return (datetime.now(UTC) + timedelta(days=90)).date()
+
+
 def _allow(scangate: Scangate, project: Path, *more: str) -> Result:
     _verdict(project, HOST)
     return scangate("allow", EVIL, "net-on-install", *ABOUT, "--verdict", "verdict.json", *more)
@@ -61,7 +64,9 @@ def _allow(scangate: Scangate, project: Path, *more: str) -> Result:
 def test_an_entry_is_added_and_all_else_stays(scangate: Scangate, project: Path) -> None:
     (project / "scangate.yml").write_text(POLICY)
     (project / "scangate.yml").chmod(0o640)
+    days = {_in_ninety_days()}
     result = _allow(scangate, project)
+    days.add(_in_ninety_days())  # another one, where midnight came between
     assert (result.code, result.out) == (0, "")
     assert result.err == f"scangate: changed scangate.yml: scangate.yml:11 excepts {EVIL}.\n"
     text = (project / "scangate.yml").read_text()
@@ -71,9 +76,8 @@ def test_an_entry_is_added_and_all_else_stays(scangate: Scangate, project: Path)
     evidence: {{host: [{{host: "^cdn-updates\\\\.example$"}}]}}
     reason: "Its own host."
     owner: us@example.com
-    expires: {NINETY_DAYS}
-"""
-    assert text == POLICY.replace("\nactions:", f"{entry}\nactions:")
+    expires: """
+    assert text in {POLICY.replace("\nactions:", f"{entry}{day}\n\nactions:") for day in days}
     assert stat.S_IMODE((project / "scangate.yml").stat().st_mode) == 0o640
     assert sorted(each.name for each in project.iterdir()) == ["scangate.yml", "verdict.json"]
 
