@@ -218,6 +218,12 @@ class _Search(NamedTuple):
         return (absolute.relative_to(cwd) if absolute.is_relative_to(cwd) else absolute).as_posix()
 
 
+def named(found: Iterable[Candidate], paths: Iterable[str], cwd: Path) -> frozenset[str]:
+    """The paths of those that PATHs name themselves, not by a folder above them."""
+    asked_for = {_absolute(cwd / path) for path in paths}
+    return frozenset(one.path for one in found if _absolute(cwd / one.path) in asked_for)
+
+
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would replace links, and so the name that was given
 

@@ -118,8 +118,7 @@ def read_lockfiles(args: argparse.Namespace, policy: "Policy", context: Context)
         exclude=policy.exclude,
         lockfile_as=args.lockfile_as,
     )
-    asked_for = {os.path.abspath(context.cwd / path) for path in args.paths}  # noqa: PTH100 - as discovery has it
-    named = frozenset(one.path for one in candidates if os.path.abspath(context.cwd / one.path) in asked_for)  # noqa: PTH100 - as above
+    named = discovery.named(candidates, args.paths, context.cwd)
     return examine(lockfiles.read_all(candidates, policy.registries, named=named), policy.registries)
 
 

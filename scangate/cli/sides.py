@@ -10,7 +10,7 @@ from typing import NamedTuple
 from scangate import lockfiles
 from scangate.changes import trees
 from scangate.changes.base import Base
-from scangate.changes.discovery import LEFT_OUT, Candidate, discover
+from scangate.changes.discovery import LEFT_OUT, Candidate, discover, named
 from scangate.changes.git import Git
 from scangate.changes.objects import Objects
 from scangate.changes.trees import GitTree, Place
@@ -163,7 +163,9 @@ class Sides:
         from scangate.changes.select import manifests, select_new
         from scangate.lockfiles.examine import examine
 
-        parsed = lockfiles.read_all(found.current, registries, named=self._named(found.current))
+        parsed = lockfiles.read_all(
+            found.current, registries, named=named(found.current, self._args.paths, self._context.cwd)
+        )
         current = examine(parsed, registries)
         if self._before is None:
             return Read(current=current, selection=Selection(lockfiles=current, compared=self.compared))
@@ -244,10 +246,6 @@ class Sides:
                     f"{path}: no lockfile here, neither now nor in the base.",
                     "Commit the lockfile of your package manager, or name the folder or the file that it is in.",
                 )
-
-    def _named(self, found: Sequence[Candidate]) -> frozenset[str]:
-        named = {self._absolute(path) for path in self._args.paths}
-        return frozenset(one.path for one in found if self._absolute(one.path) in named)
 
     def _absolute(self, path: str) -> Path:
         return Path(os.path.abspath(self._context.cwd / path))  # noqa: PTH100 - as discovery has it
