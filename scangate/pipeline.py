@@ -4,32 +4,24 @@ It joins the stages and holds no logic of their own: no argv, no HTTP, no files,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from scangate import purls
-from scangate.models import (
+from scangate.models.analysis import (
     ENGINE_ECOSYSTEMS,
-    Analysed,
     Analyser,
     AnalysisRequest,
     Answer,
-    Change,
-    ChangeKind,
-    Dependency,
     Engine,
-    Kind,
-    LockFact,
-    Lockfile,
     OutcomeCode,
-    PolicyNotice,
     Report,
-    Selection,
     Shortfall,
-    Status,
-    Subject,
-    Verdict,
 )
+from scangate.models.changes import Change, ChangeKind, Selection
+from scangate.models.lockfile import Dependency, Kind, Lockfile
+from scangate.models.observations import Analysed, LockFact
+from scangate.models.verdict import PolicyNotice, Status, Subject, Verdict
 from scangate.policy import decision
 from scangate.policy.model import Policy
 from scangate.reports import reader
@@ -90,13 +82,12 @@ def conclude(
     run: Run, selection: Selection, answers: Mapping[AnalysisRequest, Answer], uploads: Uploads = NO_UPLOADS
 ) -> Verdict:
     """The verdict on what is new, by the answers that there are."""
-    subjects = [replace(each, earlier=earlier(run, each)) for each in subjects_in(selection)]
+    subjects = [each._replace(earlier=earlier(run, each)) for each in subjects_in(selection)]
     whole = run.whole and selection.compared is not None and selection.compared.commit is None
     verdict = judge(run, subjects, (*selection.lockfiles, *selection.deleted), answers, uploads, whole=whole)
     new = {subject.key for subject in subjects}
     scopes = (each for each in selection.changes if each.kind is ChangeKind.SCOPE)
-    return replace(
-        verdict,
+    return verdict._replace(
         compared=selection.compared,
         scope_changes=tuple(each for each in scopes if _key(each.dependency) not in new),
     )
@@ -132,7 +123,7 @@ def judge(
 
     `whole`: these are all packages of the project.
     """
-    observed = [replace(subject, results=_results(run, subject, answers, uploads)) for subject in subjects]
+    observed = [subject._replace(results=_results(run, subject, answers, uploads)) for subject in subjects]
     return decision.decide(
         observed,
         lockfiles,
@@ -151,7 +142,7 @@ def subjects_in(selection: Selection) -> tuple[Subject, ...]:
     for change in selection.changes:
         changes.setdefault(_key(change.dependency), []).append(change)
     return tuple(
-        replace(subject, changes=tuple(changes.get(subject.key, ()))) for subject in group(selection.lockfiles)
+        subject._replace(changes=tuple(changes.get(subject.key, ()))) for subject in group(selection.lockfiles)
     )
 
 
@@ -194,7 +185,7 @@ def requests_for(
 ) -> tuple[AnalysisRequest, ...]:
     """What is to be sent, to each engine that takes its ecosystem: packages of public registries, and `uploads`."""
     return tuple(
-        replace(request, engine=engine)
+        request._replace(engine=engine)
         for subject in subjects
         if isinstance(request := _request(subject, uploads), AnalysisRequest)
         for engine in engines
@@ -235,7 +226,7 @@ def observe(
                 run.read[request, answer] = _read(run, request, answer, purl=request.purl)
             return run.read[request, answer]
         case Shortfall():
-            return _told(answer if answer.engine else replace(answer, engine=request.engine), request.engine)
+            return _told(answer if answer.engine else answer._replace(engine=request.engine), request.engine)
         case None:
             detail = "The run ended before there was an answer."
             return Shortfall(code=OutcomeCode.PENDING, detail=detail, engine=request.engine)
@@ -269,7 +260,7 @@ def _results(
     wanted = _request(subject, uploads)
     if isinstance(wanted, Shortfall):
         return (_told(wanted, run.engines[0]),)
-    requests = (replace(wanted, engine=engine) for engine in run.engines)
+    requests = (wanted._replace(engine=engine) for engine in run.engines)
     return tuple(
         observe(run, request, answers.get(request))
         if subject.ecosystem in ENGINE_ECOSYSTEMS[request.engine]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 from scangate.errors import PurlError
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 
 MAX_PURL_CHARACTERS = 4096
 

@@ -1,12 +1,10 @@
 """The package registries' hosts, and who is public, mirror or private. The only module that names such hosts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
 from typing import NamedTuple
 
-from scangate.models import Ecosystem, Kind
+from scangate.models.lockfile import Ecosystem, Kind
 
 FILES_HOST = "files.pythonhosted.org"
 """Where PyPI serves its archives from."""
@@ -43,27 +41,15 @@ class Origin(NamedTuple):
     tied_by: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registries:
+class Registries(NamedTuple):
     """scangate.yml's `registries`: which hosts mirror the public registry, which are private."""
 
     mirrors: frozenset[str] = frozenset()
     private: tuple[PrivateRegistry, ...] = ()
 
-    @cached_property
-    def _private_hosts(self) -> frozenset[str]:
-        return frozenset(entry.host for entry in self.private)
-
-    @cached_property
-    def _patterns(self) -> tuple[tuple[str, PrivateRegistry], ...]:
-        return tuple((pattern, entry) for entry in self.private for pattern in entry.names)
-
     def owner(self, name: str) -> PrivateRegistry | None:
         """The private registry that this name is tied to by scangate.yml, if any."""
-        for pattern, entry in self._patterns:
-            if fnmatchcase(name, pattern):
-                return entry
-        return None
+        return next((one for one in self.private if any(fnmatchcase(name, pattern) for pattern in one.names)), None)
 
     def origin(self, ecosystem: Ecosystem, name: str, host: str | None, *, configured: bool = False) -> Origin:
         """Classify one entry that comes from `host`.
@@ -71,14 +57,14 @@ class Registries:
         `configured`: the project's own configuration (.npmrc, index option, poetry source) names the host as a
         registry. A host that nothing names is a URL like any other: an attacker can write any host into a lockfile.
         """
-        owner = self.owner(name) if self._patterns else None
+        owner = self.owner(name)
         if owner is not None:
             if host == owner.host:
                 return Origin(kind=Kind.PRIVATE_REGISTRY)
             return Origin(kind=Kind.PRIVATE_REGISTRY, confused_with=owner.host, tied_by=owner.where)
         if host is not None and (host in PUBLIC_HOSTS[ecosystem] or host in self.mirrors):
             return Origin(kind=Kind.REGISTRY)
-        if configured or host in self._private_hosts:
+        if configured or any(host == one.host for one in self.private):
             return Origin(kind=Kind.PRIVATE_REGISTRY)
         return Origin(kind=Kind.URL)
 

@@ -10,7 +10,7 @@ import pytest
 
 from scangate.cli.main import COMMANDS, command_parser
 from scangate.local.engines import recordings
-from scangate.models import OutcomeCode
+from scangate.models.analysis import OutcomeCode
 from scangate.output.advice import MEANING
 from scangate.policy import loader
 from tests.conftest import ROOT

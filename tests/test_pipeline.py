@@ -7,19 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scangate.models import (
-    Analysed,
-    AnalysisRequest,
-    Change,
-    ChangeKind,
-    Dependency,
-    Ecosystem,
-    Engine,
-    Kind,
-    Lockfile,
-    Report,
-    Selection,
-)
+from scangate.models.analysis import AnalysisRequest, Engine, Report
+from scangate.models.changes import Change, ChangeKind, Selection
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.observations import Analysed
 from scangate.pipeline import Run, conclude
 from scangate.policy import loader
 from tests.conftest import ROOT
@@ -132,7 +123,7 @@ def test_what_the_replaced_version_showed_is_at_hand_whatever_its_age(kind: Chan
 
 def test_each_engine_has_its_own() -> None:
     change = Change(kind=ChangeKind.UPGRADED, dependency=axios("1.1.0"), before=axios("1.0.0"))
-    asked = replace(OLD, engine=Engine.LASTPYMILE)
+    asked = OLD._replace(engine=Engine.LASTPYMILE)
     assert earlier(change, {asked: on("1.0.0")}) == ()  # no report of that engine
 
 
@@ -141,7 +132,7 @@ def test_each_engine_has_its_own() -> None:
     [
         Change(kind=ChangeKind.ADDED, dependency=axios("1.1.0")),
         Change(kind=ChangeKind.INTEGRITY, dependency=axios("1.0.0"), before=axios("1.0.0")),
-        Change(kind=ChangeKind.SOURCE, dependency=axios("1.1.0"), before=replace(axios("1.0.0"), purl=None)),
+        Change(kind=ChangeKind.SOURCE, dependency=axios("1.1.0"), before=axios("1.0.0")._replace(purl=None)),
     ],
 )
 def test_what_replaces_no_package_of_a_registry_has_nothing_earlier(change: Change) -> None:

@@ -9,7 +9,7 @@ from packageurl import PackageURL
 
 from scangate import purls
 from scangate.errors import PurlError
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.purls import MAX_PURL_CHARACTERS, Purl
 
 # Facts of the purl specification's own tests, retyped: package-url/purl-spec, tests/types/npm-test.json at

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scangate.models import Ecosystem, Kind
+from scangate.models.lockfile import Ecosystem, Kind
 from scangate.registries import (
     ALL_PUBLIC_HOSTS,
     DEFAULT_URL,

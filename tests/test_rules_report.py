@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scangate.models import Status
+from scangate.models.verdict import Status
 from scangate.policy import loader
 from tests import synthetic
 from tools import local_table, rules_report

@@ -8,9 +8,9 @@ Usage: builtin_policy.py [--check]. With --check, exit 1 where the file is out o
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple, cast
 
 from scangate.policy import loader
 from scangate.policy.model import PackageGlob, Policy
@@ -51,6 +51,11 @@ def _written(value: object, classes: set[type]) -> str:
             return f"{type(value).__name__}.{value.name}"
         case None | str() | bool() | int():
             return repr(value)
+        case PackageGlob():
+            classes.add(PackageGlob)
+            return f"PackageGlob.read({value.text!r})"
+        case tuple() if hasattr(value, "_fields"):
+            return _constructed(cast("NamedTuple", value), classes)
         case tuple():
             return f"({''.join(f'{each},' for each in _items(value, classes))})"
         case frozenset():
@@ -63,11 +68,8 @@ def _written(value: object, classes: set[type]) -> str:
             return (
                 f"{{{','.join(f'{_written(key, classes)}: {_written(each, classes)}' for key, each in value.items())}}}"
             )
-        case PackageGlob():
-            classes.add(PackageGlob)
-            return f"PackageGlob.read({value.text!r})"
         case _:
-            return _constructed(value, classes)
+            raise TypeError(f"a policy holds a {type(value).__name__}")
 
 
 def _items(values: tuple[object, ...], classes: set[type]) -> Iterator[str]:
@@ -80,15 +82,12 @@ def _items(values: tuple[object, ...], classes: set[type]) -> Iterator[str]:
     yield from (_written(each, classes) for each in values[start + len(_HOSTS) :])
 
 
-def _constructed(value: object, classes: set[type]) -> str:
-    assert is_dataclass(value)
-    assert not isinstance(value, type)
+def _constructed(value: NamedTuple, classes: set[type]) -> str:
     classes.add(type(value))
     given = (
-        f"{field.name}={_written(each, classes)}"
-        for field in fields(value)
-        if (each := getattr(value, field.name)) != field.default
-        and (field.default_factory is MISSING or each != field.default_factory())
+        f"{name}={_written(each, classes)}"
+        for name, each in value._asdict().items()
+        if name not in value._field_defaults or each != value._field_defaults[name]
     )
     return f"{type(value).__name__}({','.join(given)})"
 

@@ -12,7 +12,7 @@ from scangate.cli.analysis import CACHE_VARIABLE
 from scangate.cli.formats import FORMATS
 from scangate.cli.main import COMMANDS, EXIT_CODES, command_parser
 from scangate.forge import settings as forge
-from scangate.models import Action, OutcomeAction
+from scangate.models.verdict import Action, OutcomeAction
 from scangate.output.advice import MEANING
 from scangate.policy import json_schema, loader
 from scangate.service import settings

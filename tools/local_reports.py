@@ -16,7 +16,7 @@ from pathlib import Path
 from scangate import pipeline
 from scangate.cli import analysis, archives, local, options
 from scangate.cli.context import Context
-from scangate.models import AnalysisRequest, Report
+from scangate.models.analysis import AnalysisRequest, Report
 from scangate.policy import loader
 from tests import synthetic
 from tools import local_table

@@ -14,16 +14,10 @@ from pathlib import Path
 from scangate import pipeline, purls
 from scangate.cli import analysis, local, options
 from scangate.cli.context import Context
-from scangate.models import (
-    Analysed,
-    AnalysisRequest,
-    CommandRun,
-    Ecosystem,
-    FileTouched,
-    HostContacted,
-    Status,
-    SubjectVerdict,
-)
+from scangate.models.analysis import AnalysisRequest
+from scangate.models.lockfile import Ecosystem
+from scangate.models.observations import Analysed, CommandRun, FileTouched, HostContacted
+from scangate.models.verdict import Status, SubjectVerdict
 from scangate.policy import loader
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "local-analysis.md"

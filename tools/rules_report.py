@@ -12,13 +12,14 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from scangate import pipeline
-from scangate.models import Action, AnalysisRequest, Engine, Report, Status, SubjectVerdict
+from scangate.models.analysis import AnalysisRequest, Engine, Report
+from scangate.models.verdict import Action, Status, SubjectVerdict
 from scangate.policy import loader
 from scangate.reports import reader
 
@@ -146,7 +147,7 @@ def judged(name: str, payload: bytes) -> SubjectVerdict:
     """What the built-in policy says of one report."""
     # What is measured is what the policy makes of a report, not how long it has been lying here.
     run = pipeline.Run(
-        policy=replace(loader.default(), max_report_age=_AGELESS),
+        policy=loader.default()._replace(max_report_age=_AGELESS),
         engines=(),
         now=datetime.now(UTC),
         elapsed=lambda: 0.0,

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from scangate.changes.versions import direction
 from scangate.digests import is_conflict, shown
-from scangate.models import Change, ChangeKind, Compared, Dependency, Kind, LockFact, Lockfile, Scope, Selection
+from scangate.models.changes import Change, ChangeKind, Compared, Selection
+from scangate.models.lockfile import Dependency, Kind, Lockfile, Scope
+from scangate.models.observations import LockFact
 
 DELETED = "deleted"
 """The check of the fact that a lockfile is gone (rule `lock-deleted`)."""
@@ -61,7 +63,7 @@ def select_new(
         changes += _once(pairs.label(kind, one, known) for kind, one in found)
         facts = _new_facts(lockfile, before)
         selected.append(
-            replace(lockfile, dependencies=tuple(new), facts=facts, unchanged=lockfile.path in same and not new)
+            lockfile._replace(dependencies=tuple(new), facts=facts, unchanged=lockfile.path in same and not new)
         )
     changes += _scope_changes(current, known)
     return Selection(
@@ -137,7 +139,7 @@ class _Known:
             f"{before.lockfile}: other content under the same version."
         )
         fact = LockFact(check=INTEGRITY_CHANGED, detail=detail, line=one.line)
-        return replace(one, facts=(*one.facts, fact))
+        return one._replace(facts=(*one.facts, fact))
 
     def _may_be_other(self, one: Dependency) -> bool:
         """Whether its archive is among those that differ; where it names none (--find-links), it may be any."""
@@ -272,7 +274,7 @@ def _gone(
     detail = "The lockfile was deleted, and nothing in its folder replaces it: what is installed there is open."
     facts = () if is_replaced else (LockFact(check=DELETED, detail=detail),)
     # That nobody could read it is no trouble any more.
-    return replace(lockfile, dependencies=(), facts=facts, supported=True)
+    return lockfile._replace(dependencies=(), facts=facts, supported=True)
 
 
 def _holds_all(other: Lockfile, gone: Lockfile) -> bool:

@@ -2,7 +2,8 @@
 
 import re
 
-from scangate.models import ChangeKind, Ecosystem
+from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import Ecosystem
 
 MAX_CHARACTERS = 256
 """Of a version; npm's own limit. What is longer has no order."""

@@ -15,7 +15,7 @@ from scangate.changes.history import TOKEN_VARIABLE
 from scangate.cli.context import Context
 from scangate.cli.runner import Step
 from scangate.errors import BaseError, ExitCode, ScangateError, UsageError
-from scangate.models import OutcomeCode
+from scangate.models.analysis import OutcomeCode
 
 PREFIX = "SCANGATE_INPUT_"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import ExitCode, PolicyError, UsageError
-from scangate.models import Observation, PackagePresent
+from scangate.models.observations import Observation, PackagePresent
 
 if TYPE_CHECKING:
     from scangate.cli.lastrun import LastRun

@@ -12,18 +12,10 @@ from scangate.cli import local, options, project
 from scangate.cli.context import Context
 from scangate.cli.options import LOCAL_TIMEOUT, RATE, TIMEOUT
 from scangate.errors import UsageError
-from scangate.models import (
-    Analyser,
-    AnalysisRequest,
-    Answer,
-    Ecosystem,
-    Engine,
-    Lockfile,
-    OutcomeCode,
-    PolicyNotice,
-    Report,
-    Selection,
-)
+from scangate.models.analysis import Analyser, AnalysisRequest, Answer, Engine, OutcomeCode, Report
+from scangate.models.changes import Selection
+from scangate.models.lockfile import Ecosystem, Lockfile
+from scangate.models.verdict import PolicyNotice
 from scangate.pipeline import NO_UPLOADS, NoAnalyser, Run, Uploads, group
 from scangate.policy.model import Policy
 from scangate.service.base import Interrupted, Service
@@ -229,7 +221,7 @@ def in_the_light_of(kept: "Cache", chosen: Plan, run: Run, selection: Selection)
 
     history = History(cache=kept, analyser=kept_under(chosen, run))
     flagged = flag_seen(selection.lockfiles, history.digests)
-    return replace(run, earlier=history.report), replace(selection, lockfiles=flagged)
+    return replace(run, earlier=history.report), selection._replace(lockfiles=flagged)
 
 
 def unanswered(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scangate import purls
 from scangate.errors import PurlError, UsageError
-from scangate.models import MAX_ARCHIVE_BYTES, Archive
+from scangate.models.analysis import MAX_ARCHIVE_BYTES, Archive
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_MEMBERS = 20_000

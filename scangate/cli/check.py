@@ -8,7 +8,9 @@ from scangate.cli import base, formats, options, project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.cli.sides import Read
 from scangate.errors import ExitCode
-from scangate.models import AnalysisRequest, LockfileVerdict, Mode, PolicyNotice, Selection, Status, Verdict
+from scangate.models.analysis import AnalysisRequest
+from scangate.models.changes import Selection
+from scangate.models.verdict import LockfileVerdict, Mode, PolicyNotice, Status, Verdict
 from scangate.registries import NO_REGISTRIES
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from scangate.cli import formats, project
 from scangate.cli.context import Context
 from scangate.errors import ReportError, UsageError
-from scangate.models import MAX_REPORT_BYTES, AnalysisRequest, Report
+from scangate.models.analysis import MAX_REPORT_BYTES, AnalysisRequest, Report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

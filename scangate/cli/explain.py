@@ -11,21 +11,10 @@ from pathlib import Path
 from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import ExitCode, UsageError
-from scangate.models import (
-    Action,
-    Analysed,
-    AnalysisRequest,
-    DecidedShortfall,
-    Ecosystem,
-    Engine,
-    Finding,
-    Kind,
-    OutcomeAction,
-    Shortfall,
-    Status,
-    Subject,
-    SubjectVerdict,
-)
+from scangate.models.analysis import AnalysisRequest, Engine, Shortfall
+from scangate.models.lockfile import Ecosystem, Kind
+from scangate.models.observations import Analysed
+from scangate.models.verdict import Action, DecidedShortfall, Finding, OutcomeAction, Status, Subject, SubjectVerdict
 
 if TYPE_CHECKING:
     from scangate.cli.lastrun import LastRun, Package
@@ -174,9 +163,9 @@ def _from_run(package: "Package", last: "LastRun", kept: "Cache", policy: "Polic
         remarks.append(
             f"the cache has no report of {' and '.join(gone)} on it: the findings' evidence is all that is known"
         )
-    subject = replace(package.subject, results=tuple(results))
+    subject = package.subject._replace(results=tuple(results))
     return Known(
-        subject=replace(subject, earlier=pipeline.earlier(run, subject)), remarks=tuple(remarks), is_whole=not gone
+        subject=subject._replace(earlier=pipeline.earlier(run, subject)), remarks=tuple(remarks), is_whole=not gone
     )
 
 
@@ -214,7 +203,7 @@ def _from_cache(
     if not results:
         return None
     subject = listed or pipeline.subject_of(str(purls.submittable(key)), ())
-    return Known(subject=replace(subject, results=tuple(results.values())), remarks=tuple(remarks))
+    return Known(subject=subject._replace(results=tuple(results.values())), remarks=tuple(remarks))
 
 
 def _run(policy: "Policy", engines: Sequence[Engine], context: Context) -> "Run":

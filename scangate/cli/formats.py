@@ -11,7 +11,7 @@ from scangate import __version__, output
 from scangate.cli import project
 from scangate.cli.context import Context
 from scangate.errors import ExitCode, UsageError
-from scangate.models import Verdict
+from scangate.models.verdict import Verdict
 from scangate.output.base import Links, Setting, Tree
 
 FORMATS = {name: each.summary for name, each in output.FORMATS.items()}

@@ -10,7 +10,7 @@ from scangate import __version__
 from scangate.cli import project
 from scangate.cli.context import Context
 from scangate.errors import ExitCode, LockfileError, UsageError
-from scangate.models import Ecosystem, Kind, Lockfile
+from scangate.models.lockfile import Ecosystem, Kind, Lockfile
 from scangate.output import escape
 from scangate.registries import ALL_PUBLIC_HOSTS, NO_REGISTRIES
 

@@ -9,43 +9,28 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scangate import __version__
 from scangate.cli import analysis, project
 from scangate.cli.context import Context
 from scangate.errors import ExitCode, StateError, UsageError
-from scangate.models import (
-    Change,
-    ChangeKind,
-    Dependency,
-    Ecosystem,
-    Engine,
-    Kind,
-    LockFact,
-    Network,
-    Observation,
-    OutcomeCode,
-    Phase,
-    Relation,
-    Scope,
-    Shortfall,
-    Subject,
-    Verdict,
-)
+from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.changes import Change, ChangeKind
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Relation, Scope
+from scangate.models.observations import LockFact, Network, Observation
+from scangate.models.verdict import Subject, Verdict
 from scangate.purls import npm, pypi
-from scangate.values import dataclass
 
 FOLDER = "last-run"
 MAX_BYTES = 64 * 1024 * 1024
 """Of a verdict that is kept, or handed in; a larger one is not kept."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
+class Found(NamedTuple):
     """One finding of a run, as far as it matters afterwards."""
 
     rule: str
@@ -55,8 +40,7 @@ class Found:
     is_allowed: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Package:
+class Package(NamedTuple):
     """One package of a run. `subject` has no observations: `analysed` names the engines that gave a report."""
 
     subject: Subject
@@ -66,8 +50,7 @@ class Package:
     shortfalls: tuple[Shortfall, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LastRun:
+class LastRun(NamedTuple):
     """`when` and `kept_under` (the analyser, as the cache has it) are empty where a document was handed in."""
 
     packages: Mapping[str, Package]
@@ -92,7 +75,7 @@ def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) ->
         "kept_under": kept_under,
         "passed": [each.subject.key for each in verdict.subjects if each.subject.key not in names],
     }
-    text = verdict_json.render(replace(verdict, subjects=told), exit_code=code, version=__version__)
+    text = verdict_json.render(verdict._replace(subjects=told), exit_code=code, version=__version__)
     record = json.dumps(about) + "\n" + text
     try:
         path = _path(context)
@@ -121,7 +104,7 @@ def load(context: Context) -> LastRun | None:
         about = json.loads(head)
         passed = frozenset(map(str, about["passed"]))
         when = datetime.fromisoformat(about["when"]).strftime("%Y-%m-%d %H:%M UTC")
-        return replace(_read(json.loads(text)), when=when, kept_under=str(about["kept_under"]), passed=passed)
+        return _read(json.loads(text))._replace(when=when, kept_under=str(about["kept_under"]), passed=passed)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise StateError(f"{path}: it is no record of a run.", "Run `scangate check` again.") from exc
 
@@ -239,9 +222,9 @@ def _with_changes(subject: Subject, said: Sequence[_Json]) -> Subject:
         if before is not None:
             version = _text(before["version"])
             purl = _purl(entry, version) if version != entry.version else entry.purl
-            known = replace(entry, version=version, purl=purl, integrity=(), facts=(), scope=Scope(before["scope"]))
+            known = entry._replace(version=version, purl=purl, integrity=(), facts=(), scope=Scope(before["scope"]))
         changes.append(Change(kind=ChangeKind(each["change"]), dependency=entry, before=known))
-    return replace(subject, changes=tuple(changes))
+    return subject._replace(changes=tuple(changes))
 
 
 def _purl(entry: Dependency, version: str | None) -> str | None:

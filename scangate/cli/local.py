@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from scangate.cli.context import Context
 from scangate.errors import StateError, UsageError
-from scangate.models import AnalysisRequest, Ecosystem, Engine, Lockfile, OutcomeCode, Shortfall, Subject
+from scangate.models.analysis import AnalysisRequest, Engine, OutcomeCode, Shortfall
+from scangate.models.lockfile import Ecosystem, Lockfile
+from scangate.models.verdict import Subject
 from scangate.output import escape
 from scangate.pipeline import Uploads
 

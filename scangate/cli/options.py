@@ -3,7 +3,7 @@
 import argparse
 
 from scangate.errors import UsageError
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 
 RATE = "100/h"
 TIMEOUT = 1200.0

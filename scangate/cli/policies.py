@@ -13,7 +13,7 @@ from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import LockfileError, PolicyError
 from scangate.files import Files
-from scangate.models import PolicyNotice
+from scangate.models.verdict import PolicyNotice
 
 if TYPE_CHECKING:
     from scangate.policy.model import Policy

@@ -8,10 +8,10 @@ from pathlib import Path
 from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import ExitCode, PolicyError, PolicyProblem, UsageError
-from scangate.models import Action
+from scangate.models.verdict import Action
 
 if TYPE_CHECKING:
-    from scangate.models import PolicyNotice
+    from scangate.models.verdict import PolicyNotice
     from scangate.policy.cases import Case
     from scangate.policy.model import Policy
     from scangate.policy.trial import Result
@@ -207,7 +207,7 @@ def _with_report(case: "Case", folder: Path, policy: "Policy", context: Context)
     """The case, with what its report shows. Raises UsageError where the report cannot be read."""
     from scangate import pipeline
     from scangate.cli.evaluate import read_report
-    from scangate.models import AnalysisRequest, Report
+    from scangate.models.analysis import AnalysisRequest, Report
     from scangate.reports import reader
 
     if case.report is None:
@@ -217,7 +217,7 @@ def _with_report(case: "Case", folder: Path, policy: "Policy", context: Context)
     request = AnalysisRequest(purl=purl, engine=reader.engine_of(payload))
     # A recorded report is as old as it is: what is tested is what the policy makes of it.
     setup = pipeline.Run(
-        policy=replace(policy, max_report_age=100 * 365),
+        policy=policy._replace(max_report_age=100 * 365),
         engines=(),
         now=context.now(),
         elapsed=context.stopwatch(),
@@ -226,11 +226,11 @@ def _with_report(case: "Case", folder: Path, policy: "Policy", context: Context)
     seen = pipeline.observe(setup, request, Report(payload=payload), as_named=case.package is None)
     about = pipeline.subject_of(purl, (seen,))
     entries = tuple(
-        replace(entry, ecosystem=about.ecosystem, name=about.name, version=about.version, purl=about.purl)
+        entry._replace(ecosystem=about.ecosystem, name=about.name, version=about.version, purl=about.purl)
         for entry in case.subject.dependencies
     )
     told = case.subject
-    return replace(case, subject=replace(about, dependencies=entries, changes=told.changes, earlier=told.earlier))
+    return replace(case, subject=about._replace(dependencies=entries, changes=told.changes, earlier=told.earlier))
 
 
 def _shown(path: Path, context: Context) -> str:

@@ -10,7 +10,7 @@ from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import PolicyError
 
 if TYPE_CHECKING:
-    from scangate.models import Lockfile
+    from scangate.models.lockfile import Lockfile
     from scangate.policy.model import Policy
 
 POLICY_FILES = ("scangate.yml", ".github/scangate.yml")

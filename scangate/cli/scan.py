@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from scangate.cli import analysis, formats, options, project
 from scangate.cli.context import Context
 from scangate.errors import UsageError
-from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, Engine
+from scangate.models.analysis import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, Engine
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,9 @@ from scangate.cli.context import Context
 from scangate.cli.policies import Policies
 from scangate.errors import BaseError, LockfileError, UsageError
 from scangate.globs import path_matches
-from scangate.models import Compared, Lockfile, PolicyNotice, Selection
+from scangate.models.changes import Compared, Selection
+from scangate.models.lockfile import Lockfile
+from scangate.models.verdict import PolicyNotice
 from scangate.registries import NO_REGISTRIES, Registries
 
 

@@ -8,7 +8,9 @@ from urllib.parse import unquote, urlsplit
 from scangate import purls
 from scangate.cli import archives
 from scangate.errors import UsageError
-from scangate.models import AnalysisRequest, Archive, Dependency, Kind, OutcomeCode, Shortfall, Subject
+from scangate.models.analysis import AnalysisRequest, Archive, OutcomeCode, Shortfall
+from scangate.models.lockfile import Dependency, Kind
+from scangate.models.verdict import Subject
 from scangate.policy.model import normalised_name
 
 _STRENGTH = ("sha512", "sha384", "sha256", "sha224", "sha1", "md5")

@@ -22,7 +22,7 @@ from scangate.local.engines.base import COMPLETED, FAILED
 from scangate.local.limit import RateLimit
 from scangate.local.signing import Signer
 from scangate.local.store import PROCESSING, QUEUED, Found, Store, StoredTask, Submission
-from scangate.models import ENGINE_ECOSYSTEMS, Engine
+from scangate.models.analysis import ENGINE_ECOSYSTEMS, Engine
 
 STATUSES = (QUEUED, PROCESSING, COMPLETED, FAILED, "timeout")
 ARCHIVE_SUFFIXES = (".tgz", ".whl", ".tar.gz", ".zip", ".vsix")

@@ -15,7 +15,7 @@ from scangate.local.signing import Signer
 from scangate.local.storage import Storage
 from scangate.local.store import Store
 from scangate.local.workers import Workers
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 
 API_PREFIX = "/api/"
 

@@ -12,7 +12,7 @@ from scangate.errors import LockfileError, PurlError, UsageError
 from scangate.files import Files
 from scangate.lockfiles.base import Format
 from scangate.lockfiles.selection import Found, is_prose, without_overlaps
-from scangate.models import Lockfile
+from scangate.models.lockfile import Lockfile
 from scangate.registries import NO_REGISTRIES, Registries
 
 

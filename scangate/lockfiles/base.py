@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from scangate.files import Files
-from scangate.models import Lockfile
+from scangate.models.lockfile import Lockfile
 from scangate.registries import Registries
 
 

@@ -1,10 +1,10 @@
 """Digests that are in conflict with each other, and lockfiles without any."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 
 from scangate.digests import is_conflict, shown
-from scangate.models import Dependency, LockFact, Lockfile
+from scangate.models.lockfile import Dependency, Lockfile
+from scangate.models.observations import LockFact
 
 NO_INTEGRITY = "no-integrity"
 CONFLICT = "integrity-conflict"
@@ -27,11 +27,11 @@ def _gathered(lockfile: Lockfile) -> Lockfile:
         return lockfile
     detail = f"No entry has an integrity digest ({len(told)} packages): nothing holds a registry to what was locked."
     without = _mapped(lockfile, _untold)
-    return replace(without, facts=(*lockfile.facts, LockFact(check=NO_INTEGRITY, detail=detail, line=told[0].line)))
+    return without._replace(facts=(*lockfile.facts, LockFact(check=NO_INTEGRITY, detail=detail, line=told[0].line)))
 
 
 def _untold(one: Dependency) -> Dependency:
-    return replace(one, facts=tuple(fact for fact in one.facts if fact.check != NO_INTEGRITY))
+    return one._replace(facts=tuple(fact for fact in one.facts if fact.check != NO_INTEGRITY))
 
 
 def flag_conflicts(lockfiles: Sequence[Lockfile]) -> tuple[Lockfile, ...]:
@@ -96,8 +96,8 @@ def _has(one: Dependency, check: str) -> bool:
 
 
 def _with(one: Dependency, check: str, detail: str) -> Dependency:
-    return replace(one, facts=(*one.facts, LockFact(check=check, detail=detail, line=one.line)))
+    return one._replace(facts=(*one.facts, LockFact(check=check, detail=detail, line=one.line)))
 
 
 def _mapped(lockfile: Lockfile, change: Callable[[Dependency], Dependency]) -> Lockfile:
-    return replace(lockfile, dependencies=tuple(map(change, lockfile.dependencies)))
+    return lockfile._replace(dependencies=tuple(map(change, lockfile.dependencies)))

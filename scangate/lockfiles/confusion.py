@@ -1,9 +1,9 @@
 """Dependency confusion across lockfiles: a name that is private in one place must not be public in another."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.observations import LockFact
 
 CHECK = "confusion"
 
@@ -25,7 +25,7 @@ def tie_private_names(lockfiles: Sequence[Lockfile]) -> tuple[Lockfile, ...]:
     if not owners:
         return tuple(lockfiles)
     return tuple(
-        replace(lockfile, dependencies=tuple(_tied(one, owners) for one in lockfile.dependencies))
+        lockfile._replace(dependencies=tuple(_tied(one, owners) for one in lockfile.dependencies))
         for lockfile in lockfiles
     )
 
@@ -39,7 +39,7 @@ def _tied(one: Dependency, owners: dict[_Name, Dependency]) -> Dependency:
         f"and comes from {one.registry or 'elsewhere'}."
     )
     fact = LockFact(check=CHECK, detail=detail, line=one.line)
-    return replace(one, kind=Kind.PRIVATE_REGISTRY, purl=None, facts=(*one.facts, fact))
+    return one._replace(kind=Kind.PRIVATE_REGISTRY, purl=None, facts=(*one.facts, fact))
 
 
 def _is_confused(one: Dependency) -> bool:

@@ -6,7 +6,7 @@ from scangate.lockfiles.conflicts import flag_conflicts, gather_gaps
 from scangate.lockfiles.confusion import tie_private_names
 from scangate.lockfiles.origins import flag_origins
 from scangate.lockfiles.undeclared import flag_registries
-from scangate.models import Lockfile
+from scangate.models.lockfile import Lockfile
 from scangate.registries import Registries
 
 

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from scangate.errors import LockfileError
 from scangate.lockfiles import integrity, npm, npm_entries, npmrc
 from scangate.lockfiles.jsonlines import Object
 from scangate.lockfiles.npm_same import is_public, unique
-from scangate.models import Dependency, Kind, Lockfile, Scope
+from scangate.models.lockfile import Dependency, Kind, Lockfile, Scope
 from scangate.registries import NO_REGISTRIES
 
 _Label = tuple[str, str, tuple[str, ...]]
@@ -49,7 +48,7 @@ def read_beside(content: bytes, current: Lockfile, current_content: bytes) -> Lo
         found += npm.dependencies_of(tree, current.path, npmrc.Npmrc(), NO_REGISTRIES)
     except LockfileError:
         return None  # reading it wholly says what is wrong, and where
-    return replace(current, dependencies=tuple(_with_scopes(found)), facts=())
+    return current._replace(dependencies=tuple(_with_scopes(found)), facts=())
 
 
 def _ordinary(dependencies: Iterable[Dependency]) -> Mapping[_Label, Dependency]:
@@ -82,4 +81,4 @@ def _with_scopes(found: list[Dependency]) -> Iterable[Dependency]:
 
 
 def _scoped(one: Dependency, scope: Scope) -> Dependency:
-    return one if one.scope is scope else replace(one, scope=scope)
+    return one if one.scope is scope else one._replace(scope=scope)

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from scangate.errors import LockfileError
 from scangate.lockfiles.jsonlines import Object, Shape
-from scangate.models import Scope
+from scangate.models.lockfile import Scope
 
 _NAMED: dict[str, Shape] = {}
 _TREE: dict[str, Shape] = {"dependencies": {"*": _NAMED}}

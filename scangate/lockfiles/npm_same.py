@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 
 _PUBLIC_URL = DEFAULT_URL[Ecosystem.NPM]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scangate.files import Files
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 from scangate.urls import host_of
 

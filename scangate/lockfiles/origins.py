@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
-from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.observations import LockFact
 from scangate.registries import ALL_PUBLIC_HOSTS, Registries
 
 UNKNOWN_HOST = "unknown-host"
@@ -21,7 +21,7 @@ def flag_origins(lockfiles: Sequence[Lockfile], registries: Registries) -> tuple
     """
     named = ALL_PUBLIC_HOSTS | registries.mirrors | {entry.host for entry in registries.private}
     return tuple(
-        replace(lockfile, dependencies=tuple(_flagged(one, named) for one in lockfile.dependencies))
+        lockfile._replace(dependencies=tuple(_flagged(one, named) for one in lockfile.dependencies))
         if any(one.kind is Kind.URL or one.kind is Kind.GIT for one in lockfile.dependencies)
         else lockfile
         for lockfile in lockfiles
@@ -46,4 +46,4 @@ def _is_pinned(one: Dependency) -> bool:
 
 
 def _with(one: Dependency, check: str, detail: str) -> Dependency:
-    return replace(one, facts=(*one.facts, LockFact(check=check, detail=detail, line=one.line)))
+    return one._replace(facts=(*one.facts, LockFact(check=check, detail=detail, line=one.line)))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scangate.lockfiles.poetry_project import Requirement
-from scangate.models import Scope
+from scangate.models.lockfile import Scope
 
 MAX_PATH = 100
 """Packages in one path. A longer one is left out: no real tree is so deep, and a made-up one must not fill memory."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from scangate.lockfiles import toml_file
-from scangate.models import Scope
+from scangate.models.lockfile import Scope
 from scangate.purls import normalise_pypi_name
 from scangate.urls import host_of
 

@@ -9,7 +9,7 @@ no encoding, and text that pip passes over in silence is a fact of the lockfile.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from scangate import purls
@@ -21,7 +21,8 @@ from scangate.lockfiles.requirements_lines import LogicalLine, logical_lines, sh
 from scangate.lockfiles.requirements_places import PlacedAt, Places
 from scangate.lockfiles.requirements_via import relation, shortest_paths
 from scangate.lockfiles.requirements_walk import Statement, walk
-from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
+from scangate.models.observations import LockFact
 from scangate.registries import Registries
 from scangate.urls import host_of, is_plain, without_credentials
 
@@ -145,7 +146,7 @@ def _dependency(entry: _Entry, places: Places, *, is_hashed: bool) -> Dependency
         detail=f"{found.name} has no --hash, and others here have: nothing holds its source to what was locked.",
         line=found.line,
     )
-    return replace(found, facts=(*found.facts, fact))
+    return found._replace(facts=(*found.facts, fact))
 
 
 def _located(entry: _Entry, places: Places) -> Dependency:
@@ -164,8 +165,7 @@ def _located(entry: _Entry, places: Places) -> Dependency:
     if entry.link is not None:
         return _linked(base, entry, entry.link, places.registries)
     place = places.of(entry.name)
-    return replace(
-        base,
+    return base._replace(
         kind=place.kind if entry.version is not None or place.confused_with else Kind.UNPINNED,
         purl=_purl(entry.name, entry.version, line) if entry.version and place.kind is Kind.REGISTRY else None,
         registry=place.host,
@@ -195,8 +195,7 @@ def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries)
     kind = place.kind
     if kind is Kind.REGISTRY and (named_otherwise or link.version is None):
         kind = Kind.URL
-    return replace(
-        base,
+    return base._replace(
         version=link.version,
         kind=kind,
         purl=_purl(entry.name, link.version, line) if kind is Kind.REGISTRY and link.version else None,
@@ -255,7 +254,7 @@ def _related(dependencies: Iterable[Dependency], statements: Sequence[Statement]
     direct = dict.fromkeys(entry.name for entry, (said, _) in entries if said is Relation.DIRECT)
     paths = shortest_paths(direct, parents, labels)
     return tuple(
-        replace(entry, relation=said, path=() if said is Relation.UNKNOWN else paths.get(entry.name, ()))
+        entry._replace(relation=said, path=() if said is Relation.UNKNOWN else paths.get(entry.name, ()))
         for entry, (said, _) in entries
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from scangate.lockfiles.requirements_lines import LogicalLine, shown
-from scangate.models import Kind
+from scangate.models.lockfile import Kind
 from scangate.purls import normalise_pypi_name
 
 MAX_REQUIREMENT_CHARACTERS = 10_000

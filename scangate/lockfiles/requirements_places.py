@@ -1,11 +1,12 @@
 """Where pip takes packages from: the index options of a whole run, and what they mean for one name."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from scangate.lockfiles.requirements_lines import LogicalLine
 from scangate.lockfiles.requirements_options import Options
-from scangate.models import Ecosystem, Kind, LockFact
+from scangate.models.lockfile import Ecosystem, Kind
+from scangate.models.observations import LockFact
 from scangate.registries import DEFAULT_URL, Registries
 from scangate.urls import host_of
 
@@ -98,7 +99,7 @@ class Places:
     @cached_property
     def _kinds(self) -> dict[Place, Kind]:
         """What each place is by its host alone, whatever names are tied to it."""
-        hosts = replace(self.registries, private=tuple(entry._replace(names=()) for entry in self.registries.private))
+        hosts = self.registries._replace(private=tuple(entry._replace(names=()) for entry in self.registries.private))
         return {
             place: Kind.FILE
             if place.is_local

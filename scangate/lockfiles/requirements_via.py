@@ -4,7 +4,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from scangate.models import Relation
+from scangate.models.lockfile import Relation
 from scangate.purls import normalise_pypi_name
 
 MAX_PATH = 100

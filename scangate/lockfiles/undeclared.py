@@ -1,9 +1,9 @@
 """Registries that only the project's own configuration names: one line there must not end the analysis of packages."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from scangate.models import Dependency, Kind, LockFact, Lockfile
+from scangate.models.lockfile import Dependency, Kind, Lockfile
+from scangate.models.observations import LockFact
 from scangate.registries import Registries
 
 CHECK = "undeclared-registry"
@@ -16,7 +16,7 @@ def flag_registries(lockfiles: Sequence[Lockfile], registries: Registries) -> tu
     very change that is checked: that it names a registry is not enough to let what comes from there pass.
     """
     known = {entry.host for entry in registries.private}
-    return tuple(replace(one, facts=(*one.facts, *_facts(one, known, registries))) for one in lockfiles)
+    return tuple(one._replace(facts=(*one.facts, *_facts(one, known, registries))) for one in lockfiles)
 
 
 def _facts(lockfile: Lockfile, known: set[str], registries: Registries) -> Iterator[LockFact]:

@@ -6,7 +6,7 @@ This is the literal registry of them. A renderer's module is imported when its f
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from scangate.models import Verdict
+from scangate.models.verdict import Verdict
 from scangate.output.base import Renderer, Setting
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from scangate.models import OutcomeCode
+from scangate.models.analysis import OutcomeCode
 
 MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
     OutcomeCode.SUBMIT_ERROR: (

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from scangate.errors import ExitCode
-from scangate.models import Verdict
+from scangate.models.verdict import Verdict
 
 MAX_PATH = 4096
 """Characters of a path (PATH_MAX of Linux, in bytes)."""

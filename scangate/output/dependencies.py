@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from scangate.models import Dependency, Lockfile
+from scangate.models.lockfile import Dependency, Lockfile
 from scangate.output import escape
 from scangate.output.verdict_json import dependency, dumps
 

@@ -3,7 +3,7 @@
 import shlex
 from typing import assert_never
 
-from scangate.models import (
+from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,

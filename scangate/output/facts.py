@@ -6,20 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
-from scangate.models import (
+from scangate.models.analysis import OutcomeCode
+from scangate.models.changes import Change, ChangeKind
+from scangate.models.lockfile import Dependency
+from scangate.models.observations import Analysed, LockFact
+from scangate.models.verdict import (
     Action,
     Allowed,
-    Analysed,
-    Change,
-    ChangeKind,
     DecidedShortfall,
-    Dependency,
     Finding,
-    LockFact,
     LockfileVerdict,
     Mode,
     OutcomeAction,
-    OutcomeCode,
     PolicyNotice,
     Severity,
     Status,

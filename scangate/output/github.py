@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scangate.models import Action, Finding, OutcomeAction, PolicyNotice, Verdict
+from scangate.models.verdict import Action, Finding, OutcomeAction, PolicyNotice, Verdict
 from scangate.output import escape, facts
 from scangate.output.advice import MEANING
 from scangate.output.base import Tree

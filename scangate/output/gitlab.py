@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from scangate.models import Action, DecidedShortfall, Finding, OutcomeAction, PolicyNotice, Severity, Verdict
+from scangate.models.verdict import Action, DecidedShortfall, Finding, OutcomeAction, PolicyNotice, Severity, Verdict
 from scangate.output import escape, facts
 from scangate.output.advice import MEANING
 from scangate.output.base import Tree

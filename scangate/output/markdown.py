@@ -10,17 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from scangate.models import (
-    Action,
-    Change,
-    ChangeKind,
-    Finding,
-    OutcomeAction,
-    Relation,
-    Status,
-    SubjectVerdict,
-    Verdict,
-)
+from scangate.models.changes import Change, ChangeKind
+from scangate.models.lockfile import Relation
+from scangate.models.verdict import Action, Finding, OutcomeAction, Status, SubjectVerdict, Verdict
 from scangate.output import escape, facts
 from scangate.output.advice import MEANING
 from scangate.output.base import Links, Tree

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from scangate.errors import ExitCode
-from scangate.models import DecidedShortfall, OutcomeAction, OutcomeCode, PolicyNotice, Status, Verdict
+from scangate.models.analysis import OutcomeCode
+from scangate.models.verdict import DecidedShortfall, OutcomeAction, PolicyNotice, Status, Verdict
 from scangate.output import facts
 from scangate.output.advice import MEANING
 from scangate.output.base import Setting, Tree

@@ -6,17 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scangate.models import (
-    Allowed,
-    Decider,
-    Dependency,
-    Finding,
-    LockFact,
-    LockfileVerdict,
-    Observation,
-    SubjectVerdict,
-    Verdict,
-)
+from scangate.models.lockfile import Dependency
+from scangate.models.observations import LockFact, Observation
+from scangate.models.verdict import Allowed, Decider, Finding, LockfileVerdict, SubjectVerdict, Verdict
 from scangate.output import facts
 from scangate.output.base import Tree
 from scangate.output.evidence import describe

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from scangate.models import Action, Finding, OutcomeCode, Severity
+from scangate.models.analysis import OutcomeCode
+from scangate.models.verdict import Action, Finding, Severity
 from scangate.output.advice import MEANING
 from scangate.output.sarif_text import Json, prose
 

@@ -3,13 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from scangate.models import (
-    Action,
-    Finding,
-    OutcomeAction,
-    Status,
-    Verdict,
-)
+from scangate.models.verdict import Action, Finding, OutcomeAction, Status, Verdict
 from scangate.output import escape, facts
 from scangate.output.advice import MEANING
 from scangate.output.evidence import describe

@@ -5,25 +5,27 @@ from dataclasses import fields
 from typing import Any
 
 from scangate.errors import ExitCode
-from scangate.models import (
+from scangate.models.analysis import Shortfall
+from scangate.models.changes import Change
+from scangate.models.lockfile import Dependency
+from scangate.models.observations import (
     Analysed,
     BaitSeen,
-    Change,
     CommandRun,
-    DecidedBy,
-    DecidedShortfall,
-    Dependency,
     FileTouched,
-    Finding,
     HostContacted,
     LastPyMileHit,
     LockFact,
-    LockfileVerdict,
     Observation,
     PackagePresent,
-    PolicyNotice,
-    Shortfall,
     SocketOpened,
+)
+from scangate.models.verdict import (
+    DecidedBy,
+    DecidedShortfall,
+    Finding,
+    LockfileVerdict,
+    PolicyNotice,
     SubjectVerdict,
     Verdict,
 )

@@ -2,18 +2,9 @@
 
 # ruff: noqa: E501 - texts of rules, which stand in default.yml as people write them
 
-from scangate.models import (
-    Action,
-    DecidedBy,
-    Decider,
-    Ecosystem,
-    Engine,
-    Mode,
-    OutcomeAction,
-    OutcomeCode,
-    Phase,
-    Severity,
-)
+from scangate.models.analysis import Engine, OutcomeCode, Phase
+from scangate.models.lockfile import Ecosystem
+from scangate.models.verdict import Action, DecidedBy, Decider, Mode, OutcomeAction, Severity
 from scangate.policy.model import AllOf, AtLeast, Condition, Decided, Lint, Observe, Policy, Rule, Watch
 from scangate.registries import ALL_PUBLIC_HOSTS
 
@@ -233,7 +224,7 @@ POLICY = Policy(
                         ),
                     ),
                 ),
-                at_least=AtLeast(count=6, distinct="host", per="domain"),
+                at_least=AtLeast(least=6, distinct="host", per="domain"),
             ),
             decided=Decided(action=Action.DENY),
             description="Data can be sent out in many short names as well as in a long one.",
@@ -628,7 +619,7 @@ POLICY = Policy(
             test=Watch(
                 observe=Observe.SOCKET,
                 match=(Condition(key="network", values=("private",)),),
-                at_least=AtLeast(count=5, distinct="address"),
+                at_least=AtLeast(least=5, distinct="address"),
             ),
             decided=Decided(action=Action.DENY),
             description="It tries out the machines of the local network.",
@@ -1115,7 +1106,7 @@ POLICY = Policy(
                         ),
                     ),
                 ),
-                at_least=AtLeast(count=2, distinct="argv0"),
+                at_least=AtLeast(least=2, distinct="argv0"),
             ),
             decided=Decided(action=Action.WARN),
             description="Two or more commands that tell who and where one is. Each alone is common; together they are how malware introduces itself. (uname, lsb_release and getconf do not count: build tools ask them.)",
@@ -1405,8 +1396,8 @@ POLICY = Policy(
                     Condition(key="read", values=(True,)),
                 ),
             ),
-            own_action=Decided(action=Action.WARN),
             decided=Decided(action=Action.WARN),
+            own_action=Decided(action=Action.WARN),
             description="Clients of clouds look for these files too, and a report does not tell looking from reading. So it warns; with an unknown host it is chain-steal.",
             advice="If the package is no client of a cloud, do not install this version.",
             references=("https://attack.mitre.org/techniques/T1552/001/",),

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
-from scangate.models import ChangeKind, Phase, Relation, Scope, Status
+from scangate.models.analysis import Phase
+from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import Relation, Scope
+from scangate.models.verdict import Status
 from scangate.policy.conditions import KINDS, PORT
 from scangate.policy.model import Observe
 from scangate.policy.shapes import HOST, KEBAB, Day, Either, Field, Flag, Integer, Many, Record, Tagged, Text, Word

@@ -6,34 +6,27 @@ They stand under `tests` in the policy, or in a file of their own beside it. `ca
 
 import ipaddress
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 
 from scangate.errors import PurlError
-from scangate.models import (
+from scangate.models.analysis import Engine, Phase
+from scangate.models.changes import Change, ChangeKind
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Relation, Scope
+from scangate.models.observations import (
     Analysed,
     BaitSeen,
-    Change,
-    ChangeKind,
     CommandRun,
-    Dependency,
-    Ecosystem,
-    Engine,
     FileTouched,
     HostContacted,
-    Kind,
     LastPyMileHit,
     LockFact,
     Network,
     Observation,
-    Phase,
-    Relation,
-    Scope,
     SocketOpened,
-    Status,
-    Subject,
 )
+from scangate.models.verdict import Status, Subject
 from scangate.policy import document
 from scangate.policy.case_shapes import LOCKFILE, OBSERVED, PACKAGE, REPLACED, TEST_FILE
 from scangate.policy.document import START, Problems
@@ -245,7 +238,7 @@ def _changes(entry: Entry, dependency: Dependency) -> tuple[Change, ...]:
         return ()
     of_version = kind in (ChangeKind.UPGRADED, ChangeKind.DOWNGRADED, ChangeKind.CHANGED)
     version = entry.text("replaces", REPLACED) if of_version else dependency.version
-    before = None if kind == ChangeKind.ADDED else replace(dependency, version=version, purl=None)
+    before = None if kind == ChangeKind.ADDED else dependency._replace(version=version, purl=None)
     return (Change(kind=ChangeKind(kind), dependency=dependency, before=before),)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from scangate.models import (
+from scangate.models.analysis import Engine
+from scangate.models.observations import (
     BaitSeen,
     CommandRun,
-    Engine,
     FileTouched,
     HostContacted,
     LastPyMileHit,

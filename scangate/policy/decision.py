@@ -4,18 +4,16 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import assert_never
 
-from scangate.models import (
+from scangate.models.analysis import Engine, OutcomeCode, Shortfall
+from scangate.models.lockfile import Lockfile
+from scangate.models.observations import Analysed
+from scangate.models.verdict import (
     Action,
-    Analysed,
     DecidedShortfall,
-    Engine,
     Finding,
-    Lockfile,
     LockfileVerdict,
     OutcomeAction,
-    OutcomeCode,
     PolicyNotice,
-    Shortfall,
     Status,
     Subject,
     SubjectVerdict,

@@ -12,7 +12,7 @@ from datetime import date
 from typing import assert_never
 
 from scangate.errors import PolicyError
-from scangate.models import (
+from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,

@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import date
 
 from scangate.errors import PurlError
-from scangate.models import Allowed, Analysed, Finding, Lockfile, Observation, PolicyNotice, Subject
+from scangate.models.lockfile import Lockfile
+from scangate.models.observations import Analysed, Observation
+from scangate.models.verdict import Allowed, Finding, PolicyNotice, Subject
 from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Excuse, Package
 from scangate.policy.model import AllowEntry, Lint, Observe, Policy, Watch
@@ -64,7 +66,7 @@ class Exceptions:
         self._used.update(id(entry) for entry in fitting)
         first = fitting[0]
         allowed = Allowed(reason=first.reason, owner=first.owner, expires=first.expires, where=first.place)
-        return replace(finding, allowed=allowed)
+        return finding._replace(allowed=allowed)
 
     def _fits(self, entry: AllowEntry, finding: Finding, package: Package | None) -> bool:
         """Without a condition on the evidence, any; else every observation has to fit: one that is new voids it."""

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from scangate.errors import ExitCode
-from scangate.models import Mode, Status, Verdict
+from scangate.models.verdict import Mode, Status, Verdict
 
 
 def exit_code(verdict: Verdict) -> ExitCode:

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from scangate.models import Ecosystem, LastPyMileHit, Observation, Phase
+from scangate.models.analysis import Phase
+from scangate.models.lockfile import Ecosystem
+from scangate.models.observations import LastPyMileHit, Observation
 from scangate.policy import patterns
 from scangate.policy.conditions import Key, ObservationKind, Value
 from scangate.policy.indexes import NONE, Index, Numbers, index_for
@@ -241,7 +243,7 @@ class Lens:
         return [
             observation
             for values in groups.values()
-            if len(values) >= at_least.count
+            if len(values) >= at_least.least
             for same in values.values()
             for observation in same
         ]

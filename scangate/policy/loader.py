@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import resources
 
-from scangate.models import Action, DecidedBy, Decider, Engine, Mode, OutcomeAction, OutcomeCode, Severity
+from scangate.models.analysis import Engine, OutcomeCode
+from scangate.models.verdict import Action, DecidedBy, Decider, Mode, OutcomeAction, Severity
 from scangate.policy import document, sources
 from scangate.policy.document import START, Place, Problems, Scalar
 from scangate.policy.loosening import LooseningReader

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from scangate.errors import PurlError
-from scangate.models import Action, Ecosystem, Engine, Kind, Mode, Relation, Scope
+from scangate.models.analysis import Engine
+from scangate.models.lockfile import Ecosystem, Kind, Relation, Scope
+from scangate.models.verdict import Action, Mode
 from scangate.policy import suggest
 from scangate.policy.document import Problems
 from scangate.policy.model import BLANK, AllowEntry, Alternatives, Narrowing, Observe, Override, Watch

@@ -8,18 +8,11 @@ what matches, hardly with the number of rules.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from scangate.models import (
-    Analysed,
-    ChangeKind,
-    Ecosystem,
-    Engine,
-    Finding,
-    Lockfile,
-    Observation,
-    PackagePresent,
-    Phase,
-    Subject,
-)
+from scangate.models.analysis import Engine, Phase
+from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import Ecosystem, Lockfile
+from scangate.models.observations import Analysed, Observation, PackagePresent
+from scangate.models.verdict import Finding, Subject
 from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Lens, Package
 from scangate.policy.model import AllOf, Observe, Rule, Watch, normalised_name

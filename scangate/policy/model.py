@@ -3,31 +3,18 @@
 import fnmatch
 import re
 from collections.abc import Mapping
-from dataclasses import field, replace
 from datetime import date
 from enum import StrEnum
-from typing import Generic, TypeVar, assert_never
+from types import MappingProxyType
+from typing import Generic, NamedTuple, TypeVar, assert_never
 from urllib.parse import unquote
 
-from scangate.models import (
-    BUILT_IN,
-    Action,
-    ChangeKind,
-    DecidedBy,
-    Ecosystem,
-    Engine,
-    Mode,
-    OutcomeAction,
-    OutcomeCode,
-    Phase,
-    Relation,
-    Scope,
-    Severity,
-    Subject,
-)
+from scangate.models.analysis import Engine, OutcomeCode, Phase
+from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import Ecosystem, Relation, Scope
+from scangate.models.verdict import BUILT_IN, Action, DecidedBy, Mode, OutcomeAction, Severity, Subject
 from scangate.purls import Purl, normalise_pypi_name
 from scangate.registries import NO_REGISTRIES, Registries
-from scangate.values import dataclass
 
 DEFAULT = "default"
 """The place of all that is built in."""
@@ -49,33 +36,29 @@ class Observe(StrEnum):
 DecisionT = TypeVar("DecisionT", Action, OutcomeAction)
 
 
-@dataclass(frozen=True)
-class Decided(Generic[DecisionT]):
+class Decided(NamedTuple, Generic[DecisionT]):
     """An action and who set it."""
 
     action: DecisionT
     by: DecidedBy = BUILT_IN
 
 
-@dataclass(frozen=True, kw_only=True)
-class Condition:
+class Condition(NamedTuple):
     """One key of `match` or `unless`: it holds where any of the values does."""
 
     key: str
     values: tuple[str | int | bool, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AtLeast:
-    """`count` distinct values of `distinct`, within one domain or one package."""
+class AtLeast(NamedTuple):
+    """At `least` so many distinct values of `distinct`, within one domain or one package."""
 
-    count: int
+    least: int
     distinct: str
     per: str = "package"
 
 
-@dataclass(frozen=True)
-class PackageGlob:
+class PackageGlob(NamedTuple):
     """`pkg:TYPE/NAME@VERSION` with `*` and `?`, on decoded, normalised text; without `@VERSION`, every version.
 
     `*` also stands for "/": `pkg:npm/*` is every npm package. `exact_name`: the name where it holds no wildcard.
@@ -129,8 +112,7 @@ def _glob(text: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(text.replace("[", "[[]")))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watch:
+class Watch(NamedTuple):
     """A rule's test on observations of one kind. Empty phases: all; empty `match`: every observation."""
 
     observe: Observe
@@ -144,15 +126,13 @@ class Watch:
     """Only for packages that replace another version, and only what that one did not show."""
 
 
-@dataclass(frozen=True)
-class AllOf:
+class AllOf(NamedTuple):
     """A finding of any rule of each group, on one package."""
 
     groups: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """Empty ecosystems, packages, engines and changed: all. `place`: where the rule, or the last change of its
     severity, stands.
 
@@ -163,8 +143,8 @@ class Rule:
     title: str
     severity: Severity
     test: Watch | AllOf
-    own_action: Decided[Action] | None = None
     decided: Decided[Action]
+    own_action: Decided[Action] | None = None
     place: str = DEFAULT
     description: str = ""
     advice: str = ""
@@ -179,8 +159,7 @@ Alternatives = tuple[tuple[Condition, ...], ...]
 """Sets of conditions, of which any must hold."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AllowEntry:
+class AllowEntry(NamedTuple):
     """`target` is as written: a purl, the key of a subject without one, with `@*` behind it every version of it; or
     the path of a lockfile.
 
@@ -189,19 +168,18 @@ class AllowEntry:
     """
 
     target: str
-    purl: Purl | None = None
-    lockfile: bool = False
-    every_version: bool = False
     rules: tuple[str, ...]
-    evidence: tuple[tuple[Observe, Alternatives], ...] = ()
     reason: str
     owner: str
     expires: date
     place: str
+    purl: Purl | None = None
+    lockfile: bool = False
+    every_version: bool = False
+    evidence: tuple[tuple[Observe, Alternatives], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Override:
+class Override(NamedTuple):
     """A cap on what findings do, where everything named holds; empty: whatever it is. `keeps`: rules without the cap.
 
     `install_phase`: also for findings that are not of importing and calling alone.
@@ -228,8 +206,7 @@ class Lint(StrEnum):
     NARROWED = "narrowed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Narrowing:
+class Narrowing(NamedTuple):
     """A setting (its key) by which less is looked at, or less follows, than by the built-in policy."""
 
     key: str
@@ -237,8 +214,7 @@ class Narrowing:
     place: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """`actions`, `outcomes` and `lints` are total; `rules` are distinct by id, correlations behind what they refer to.
 
     `files`: what it was made of, from the root of the repository, the extending file first; none: built in.
@@ -261,12 +237,12 @@ class Policy:
     upload_files: bool = False
     """Whether `check` may upload archives of the project to an analysis service on another machine."""
     exclude: tuple[str, ...] = ()
-    hook: Mapping[OutcomeCode, Decided[OutcomeAction]] = field(default_factory=dict)
+    hook: Mapping[OutcomeCode, Decided[OutcomeAction]] = MappingProxyType({})
     """What outcomes do in a hook alone: of HOOK_OUTCOMES."""
 
     def in_hook(self) -> "Policy":
         """The policy that holds in a commit or push hook, outside of CI: with the outcomes of `hook`."""
-        return replace(self, outcomes={**self.outcomes, **self.hook})
+        return self._replace(outcomes={**self.outcomes, **self.hook})
 
 
 ACTIONS: Mapping[Severity, Action] = {

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterable
 from typing import assert_never
 
-from scangate.models import (
+from scangate.models.analysis import Engine
+from scangate.models.changes import ChangeKind
+from scangate.models.observations import (
     BaitSeen,
-    ChangeKind,
     CommandRun,
-    Engine,
     FileTouched,
     HostContacted,
     LastPyMileHit,
@@ -16,8 +16,8 @@ from scangate.models import (
     Observation,
     PackagePresent,
     SocketOpened,
-    Subject,
 )
+from scangate.models.verdict import Subject
 
 Behaviour = tuple[object, ...]
 SeenBefore = Callable[[Observation], bool]

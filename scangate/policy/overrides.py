@@ -1,10 +1,11 @@
 """Caps on what findings do, for packages of some scope, relation, ecosystem or lockfile."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from scangate.globs import path_matches
-from scangate.models import Action, DecidedBy, Decider, Dependency, Ecosystem, Finding, Lockfile, Phase, Subject
+from scangate.models.analysis import Phase
+from scangate.models.lockfile import Dependency, Ecosystem, Lockfile
+from scangate.models.verdict import Action, DecidedBy, Decider, Finding, Subject
 from scangate.policy.model import Override
 
 _MILDER = (Action.DENY, Action.WARN, Action.NOTE)
@@ -32,7 +33,7 @@ def _capped(finding: Finding, holding: Sequence[Override]) -> Finding:
     for each in holding:
         excepted = finding.rule in each.keeps or not (each.install_phase or after_install)
         if not excepted and _MILDER.index(each.cap) > _MILDER.index(finding.action):
-            finding = replace(finding, action=each.cap, decided_by=DecidedBy(Decider.OVERRIDE, each.place))
+            finding = finding._replace(action=each.cap, decided_by=DecidedBy(Decider.OVERRIDE, each.place))
     return finding
 
 

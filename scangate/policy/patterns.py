@@ -7,7 +7,7 @@ breaks the encoding must not thereby slip through a pattern. For the same reason
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 
 LONGEST_PATTERN = 4096
 _CHUNK = 250

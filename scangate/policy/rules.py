@@ -1,21 +1,13 @@
 """`rules` of a policy file → Rule: those of its own, and changes to inherited ones, every reference resolved."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import date
 from graphlib import CycleError, TopologicalSorter
 
-from scangate.models import (
-    BUILT_IN,
-    Action,
-    ChangeKind,
-    DecidedBy,
-    Decider,
-    Ecosystem,
-    Engine,
-    Phase,
-    Severity,
-)
+from scangate.models.analysis import Engine, Phase
+from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import Ecosystem
+from scangate.models.verdict import BUILT_IN, Action, DecidedBy, Decider, Severity
 from scangate.policy import patterns, suggest
 from scangate.policy.conditions import KINDS
 from scangate.policy.document import Place, Problems
@@ -94,9 +86,9 @@ class RuleReader:
     def _changed(self, rule: Rule, entry: Entry) -> Rule:
         at = self._at(entry.place)
         if "severity" in entry:
-            rule = replace(rule, severity=Severity(entry.text("severity")), own_action=None, place=at)
+            rule = rule._replace(severity=Severity(entry.text("severity")), own_action=None, place=at)
         if "action" in entry:
-            rule = replace(rule, own_action=Decided(Action(entry.text("action")), decider_at(at)))
+            rule = rule._replace(own_action=Decided(Action(entry.text("action")), decider_at(at)))
         if "severity" not in entry and "action" not in entry:
             hint = "Add `severity` or `action`, or remove the entry."
             self._problems.add(entry.place, f"inherited rule {rule.id!r} stands here without a change", hint)
@@ -169,10 +161,10 @@ def _resolved(rule: Rule, actions: Mapping[Severity, Decided[Action]], *, here: 
     a third one may have set: what changed is the severity.
     """
     if rule.own_action is not None:
-        return replace(rule, decided=rule.own_action)
+        return rule._replace(decided=rule.own_action)
     by_severity = actions[rule.severity]
     by = by_severity.by if here and by_severity.by.decider is not Decider.DEFAULT else decider_at(rule.place)
-    return replace(rule, decided=Decided(by_severity.action, by))
+    return rule._replace(decided=Decided(by_severity.action, by))
 
 
 def _watch(entry: Entry) -> Watch:
@@ -187,7 +179,7 @@ def _watch(entry: Entry) -> Watch:
         at_least=None
         if at_least is None
         else AtLeast(
-            count=at_least.integer("count", 1),
+            least=at_least.integer("count", 1),
             distinct=at_least.text("distinct"),
             per=at_least.text("per", "package"),
         ),

@@ -1,6 +1,7 @@
 """The policy language, version 1: every key, its form and its meaning, each declared once."""
 
-from scangate.models import Action, Engine, Mode, OutcomeAction, OutcomeCode, Severity
+from scangate.models.analysis import Engine, OutcomeCode
+from scangate.models.verdict import Action, Mode, OutcomeAction, Severity
 from scangate.policy.case_shapes import RULE_EXAMPLE, TESTS
 from scangate.policy.model import BLANK, HOOK_OUTCOMES, Lint
 from scangate.policy.schema_loosening import ALLOW, ALLOW_EXAMPLE, LINT_MEANING, OVERRIDE

@@ -1,6 +1,7 @@
 """The keys of `overrides`, `allow` and `lints`: each with its form and its meaning, each declared once."""
 
-from scangate.models import Action, Ecosystem, Relation, Scope
+from scangate.models.lockfile import Ecosystem, Relation, Scope
+from scangate.models.verdict import Action
 from scangate.policy.conditions import KINDS
 from scangate.policy.model import Lint
 from scangate.policy.schema_rules import condition_example, conditions_of

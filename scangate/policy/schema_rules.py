@@ -3,7 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from scangate.models import Action, ChangeKind, Ecosystem, Engine, Phase, Severity
+from scangate.models.analysis import Engine, Phase
+from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import Ecosystem
+from scangate.models.verdict import Action, Severity
 from scangate.policy.conditions import KINDS, Key
 from scangate.policy.model import Observe
 from scangate.policy.shapes import (

@@ -3,11 +3,10 @@
 import ipaddress
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from scangate.values import dataclass
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """Text in a given form. `what` completes "expected …" ("a host name"); `pattern` matches the whole text."""
 
@@ -18,30 +17,30 @@ class Text:
     """Letter case does not count: the text is lower-cased before it is looked at."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
     """One of a few words."""
 
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Integer:
     lowest: int
     highest: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Flag:
     """`true` or `false`, and none of YAML 1.1's other words for them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Day:
     """An ISO date, YYYY-MM-DD."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Regex:
     """A google-re2 pattern, searched for anywhere in the text; `.` also matches a newline.
 
@@ -51,12 +50,12 @@ class Regex:
     templates: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Address:
     """An IP address or a network in CIDR notation."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Many:
     """A list of at least one; with `least` 0, also of none. `single`: one value may stand without the list around it.
 
@@ -69,7 +68,7 @@ class Many:
     least: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A mapping whose keys are data."""
 
@@ -77,7 +76,7 @@ class Table:
     value: "Shape"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """`example`: a policy without its line `version: 1`, in which the key stands; a test loads each."""
 
@@ -88,7 +87,7 @@ class Field:
     example: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A mapping with the given keys and no others. `but` says why a key that looks right is not among them."""
 
@@ -97,7 +96,7 @@ class Record:
     but: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Either:
     """A scalar, short for the record with only its key `short`; or the record itself."""
 
@@ -105,7 +104,7 @@ class Either:
     record: Record
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Depends:
     """A shape that depends on the value of another key, `on`, of the same record.
 
@@ -117,14 +116,14 @@ class Depends:
     shapes: Mapping[str, "Shape"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One of several records, told apart by the loader (`which`)."""
 
     records: Mapping[str, Record]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tagged:
     """One of several records, each known by the key that it alone has."""
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, assert_never
 
-from scangate.models import Analysed, DecidedBy, Decider, Observation, Subject
+from scangate.models.observations import Analysed, Observation
+from scangate.models.verdict import DecidedBy, Decider, Subject
 from scangate.policy.model import (
     AllOf,
     AllowEntry,
@@ -87,7 +88,7 @@ def condition(shown: Condition) -> str:
 
 
 def at_least(shown: AtLeast) -> str:
-    return f"{{count: {shown.count}, distinct: {shown.distinct}, per: {shown.per}}}"
+    return f"{{count: {shown.least}, distinct: {shown.distinct}, per: {shown.per}}}"
 
 
 def _test(test: Watch | AllOf) -> Iterator[str]:

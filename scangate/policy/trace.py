@@ -10,15 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, assert_never
 
-from scangate.models import (
-    Analysed,
-    Engine,
-    LastPyMileHit,
-    Observation,
-    PackagePresent,
-    Phase,
-    Subject,
-)
+from scangate.models.analysis import Engine, Phase
+from scangate.models.observations import Analysed, LastPyMileHit, Observation, PackagePresent
+from scangate.models.verdict import Subject
 from scangate.policy import patterns, show
 from scangate.policy.conditions import KINDS, Key, ObservationKind, Value, tests_of
 from scangate.policy.lens import Package, parent_domain
@@ -268,9 +262,9 @@ def _counted(
             distinct[group(observation)].add(of(observation))
     found = []
     for observation, failure in zip(observations, failures, strict=True):
-        if failure == _NONE and (count := len(distinct[group(observation)])) < at_least.count:
+        if failure == _NONE and (count := len(distinct[group(observation)])) < at_least.least:
             where = f" of {group(observation)}" if at_least.per == "domain" else ""
-            failure = "at-least", f"at-least: {count} of {at_least.count} distinct {at_least.distinct}{where}"
+            failure = "at-least", f"at-least: {count} of {at_least.least} distinct {at_least.distinct}{where}"
         found.append(failure)
     return found
 

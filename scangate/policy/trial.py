@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import assert_never
 
-from scangate.models import Finding, Subject, SubjectVerdict
+from scangate.models.verdict import Finding, Subject, SubjectVerdict
 from scangate.policy.cases import Case, Everything, ExpectedFinding, OneRule
 from scangate.policy.decision import decide
 from scangate.policy.model import Policy
@@ -52,7 +52,7 @@ def _named(case: Case) -> tuple[str, ...]:
 
 def _decided(cases: Mapping[str, Case], policy: Policy, today: date) -> Mapping[str, SubjectVerdict]:
     # Many tests are about the same package: each gets a key of its own, which no rule and no exception looks at.
-    subjects: list[Subject] = [replace(case.subject, key=key) for key, case in cases.items()]
+    subjects: list[Subject] = [case.subject._replace(key=key) for key, case in cases.items()]
     verdict = decide(subjects, (), policy, today=today, analyser="tests", elapsed_seconds=0.0)
     return {each.subject.key: each for each in verdict.subjects}
 

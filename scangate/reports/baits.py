@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from scangate.models import BaitSeen, Phase
+from scangate.models.analysis import Phase
+from scangate.models.observations import BaitSeen
 from scangate.reports.shapes import malformed
 
 MAX_BAITS = 32

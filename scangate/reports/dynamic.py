@@ -8,18 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from scangate.models import (
+from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.lockfile import Ecosystem
+from scangate.models.observations import (
     BaitSeen,
     CommandRun,
-    Ecosystem,
-    Engine,
     FileTouched,
     HostContacted,
     Network,
     Observation,
-    OutcomeCode,
-    Phase,
-    Shortfall,
     SocketOpened,
 )
 from scangate.reports import baits, identity

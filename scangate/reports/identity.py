@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from scangate import purls
 from scangate.errors import PurlError
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.purls import Purl
 from scangate.reports.shapes import mapping, shown, text
 

@@ -6,7 +6,9 @@ can read "coherent"). The lists that a file stands in say the same, reliably.
 
 from collections.abc import Iterator, Mapping
 
-from scangate.models import Ecosystem, Engine, LastPyMileHit, OutcomeCode, Shortfall
+from scangate.models.analysis import Engine, OutcomeCode, Shortfall
+from scangate.models.lockfile import Ecosystem
+from scangate.models.observations import LastPyMileHit
 from scangate.reports import identity
 from scangate.reports.shapes import flag, integer, items, malformed, mappings, shown, text
 

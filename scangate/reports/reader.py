@@ -4,12 +4,14 @@ A report is believed as a whole or not at all: one value of the wrong type and i
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from scangate import purls
 from scangate.errors import ReportError
-from scangate.models import Analysed, Ecosystem, Engine, Observation, OutcomeCode, Phase, Shortfall
+from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.lockfile import Ecosystem
+from scangate.models.observations import Analysed, Observation
 from scangate.reports import dynamic, identity, lastpymile
 from scangate.reports.shapes import integer, malformed, mapping, parse, parse_text, shown, text
 
@@ -56,7 +58,7 @@ def read(
             raise malformed(f"it is a report of {document.engine}, where one of {engine} was asked for")
         result = _READERS[engine](document, asked)
         if isinstance(result, Analysed) and (stale := _stale(result.created, now, max_age_days)) is not None:
-            result = replace(result, shortfalls=(*result.shortfalls, stale))
+            result = result._replace(shortfalls=(*result.shortfalls, stale))
     except ReportError as exc:
         result = Shortfall(code=OutcomeCode.REPORT_INVALID, detail=exc.message)
     return _labelled(result, engine, task_id)
@@ -195,6 +197,6 @@ def _from_local_text(date: str) -> datetime | None:
 
 def _labelled(result: Analysed | Shortfall, engine: Engine, task_id: int | None) -> Analysed | Shortfall:
     if isinstance(result, Shortfall):
-        return replace(result, engine=engine, task_id=task_id)
-    shortfalls = tuple(replace(shortfall, engine=engine, task_id=task_id) for shortfall in result.shortfalls)
-    return replace(result, shortfalls=shortfalls, task_id=task_id)
+        return result._replace(engine=engine, task_id=task_id)
+    shortfalls = tuple(shortfall._replace(engine=engine, task_id=task_id) for shortfall in result.shortfalls)
+    return result._replace(shortfalls=shortfalls, task_id=task_id)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 from scangate.service.base import Task, TaskPage
 from scangate.web.answers import Mask, json_of, one_line
 from scangate.web.errors import BadAnswer

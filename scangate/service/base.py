@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from scangate.errors import ServiceError
-from scangate.models import AnalysisRequest, Answer, Engine
+from scangate.models.analysis import AnalysisRequest, Answer, Engine
 
 
 class TaskState:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from scangate import purls
-from scangate.models import AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
+from scangate.models.analysis import AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
 from scangate.service.progress import Progress
 
 _TICK = 1.0

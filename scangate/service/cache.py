@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scangate.errors import StateError
-from scangate.models import MAX_REPORT_BYTES, AnalysisRequest, Engine, Report
+from scangate.models.analysis import MAX_REPORT_BYTES, AnalysisRequest, Engine, Report
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scangate.digests import is_conflict
-from scangate.models import Analyser, AnalysisRequest, Answer, Report
+from scangate.models.analysis import Analyser, AnalysisRequest, Answer, Report
 from scangate.service.base import Interrupted
 from scangate.service.cache import Cache, Entry
 

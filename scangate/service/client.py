@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from scangate.errors import PurlError
-from scangate.models import ENGINE_ECOSYSTEMS, MAX_ARCHIVE_BYTES, MAX_REPORT_BYTES, AnalysisRequest, Archive
+from scangate.models.analysis import ENGINE_ECOSYSTEMS, MAX_ARCHIVE_BYTES, MAX_REPORT_BYTES, AnalysisRequest, Archive
 from scangate.purls import parse
 from scangate.service.answers import AnswerReader, retry_after
 from scangate.service.base import RateLimited, ReportGone, Task, TaskPage, Unauthorised

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from scangate.errors import ServiceError
-from scangate.models import AnalysisRequest
+from scangate.models.analysis import AnalysisRequest
 from scangate.service.base import RateLimited, Service, Task, TaskPage, Unauthorised
 from scangate.service.budget import Budget
 from scangate.service.retry import Backoff, Breaker, Pace

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from scangate.models import AnalysisRequest, Report
+from scangate.models.analysis import AnalysisRequest, Report
 
 
 class Memory(Protocol):

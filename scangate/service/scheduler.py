@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from scangate import purls
 from scangate.errors import PurlError, ServiceError
-from scangate.models import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
+from scangate.models.analysis import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
 from scangate.service.base import Interrupted, ReportGone, Service, Task, TaskState, Unauthorised
 from scangate.service.board import Board, Job
 from scangate.service.budget import Budget

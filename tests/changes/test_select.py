@@ -9,16 +9,9 @@ from packaging.version import Version
 
 from scangate.changes.select import identity, select_new
 from scangate.changes.versions import direction
-from scangate.models import (
-    ChangeKind,
-    Dependency,
-    Ecosystem,
-    Kind,
-    LockFact,
-    Lockfile,
-    Scope,
-    Selection,
-)
+from scangate.models.changes import ChangeKind, Selection
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Scope
+from scangate.models.observations import LockFact
 
 NPM = "npm-package-lock"
 A, B, C = (f"sha512:{letter * 128}" for letter in "abc")
@@ -39,11 +32,11 @@ def npm(name: str = "left", version: str = "1.0.0", *integrity: str, **more: obj
 
 
 def bare(name: str = "left", version: str = "1.0.0", **more: object) -> Dependency:
-    return replace(npm(name, version, **more), integrity=())
+    return npm(name, version, **more)._replace(integrity=())
 
 
 def lock(*dependencies: Dependency, path: str = "package-lock.json", format_: str = NPM, **more: object) -> Lockfile:
-    placed = tuple(replace(one, lockfile=path) for one in dependencies)
+    placed = tuple(one._replace(lockfile=path) for one in dependencies)
     return Lockfile(path=path, format=format_, dependencies=placed, **more)  # type: ignore[arg-type]  # for brevity
 
 
@@ -123,7 +116,7 @@ def test_digests_that_differ_without_a_conflict_are_analysed_again(
     before: tuple[str, ...], after: tuple[str, ...]
 ) -> None:
     one = npm()
-    selection = select_new([lock(replace(one, integrity=after))], [lock(replace(one, integrity=before))])
+    selection = select_new([lock(one._replace(integrity=after))], [lock(one._replace(integrity=before))])
     assert labels(selection) == [("digests", "left", "1.0.0", "1.0.0")]
     assert new(selection) == ["pkg:npm/left@1.0.0"]
 
@@ -177,7 +170,7 @@ def test_the_same_digest_from_another_place_is_not_new() -> None:
 def test_another_kind_is_a_change_of_source_whatever_its_version() -> None:
     git = npm(version="2.0.0", kind=Kind.GIT, purl=None, source="git+https://example.com/left#" + "a" * 40)
     assert labels(select_new([lock(git)], [lock(npm())])) == [("source", "left", "1.0.0", "2.0.0")]
-    same = replace(git, version="1.0.0")
+    same = git._replace(version="1.0.0")
     assert labels(select_new([lock(npm(), same)], [lock(npm())])) == [("source", "left", "1.0.0", "1.0.0")]
 
 
@@ -185,11 +178,11 @@ def test_entries_without_a_purl_are_told_apart_by_kind_name_version_and_source()
     git = bare(version="1.0.0", kind=Kind.GIT, purl=None, source="git+https://example.com/left#" + "a" * 40)
     assert not new(select_new([lock(git)], [lock(git)]))
     for other in (
-        replace(git, source="git+https://example.com/left#" + "b" * 40),
-        replace(git, kind=Kind.URL),
-        replace(git, version=None),
-        replace(git, ecosystem=Ecosystem.PYPI),
-        replace(git, source=None),
+        git._replace(source="git+https://example.com/left#" + "b" * 40),
+        git._replace(kind=Kind.URL),
+        git._replace(version=None),
+        git._replace(ecosystem=Ecosystem.PYPI),
+        git._replace(source=None),
     ):
         assert len(new(select_new([lock(other)], [lock(git)]))) == 1
         assert len(new(select_new([lock(git)], [lock(other)]))) == 1
@@ -295,8 +288,8 @@ def test_a_renamed_lockfile_is_not_deleted_and_is_compared_with_what_it_was() ->
 
 digests = st.lists(st.sampled_from([A, B, C, S]), max_size=3, unique=True).map(lambda some: tuple(sorted(some)))
 entries = st.builds(
-    lambda name, version, integrity, scope, source: replace(
-        npm(name, version, scope=scope, source=source), integrity=integrity
+    lambda name, version, integrity, scope, source: npm(name, version, scope=scope, source=source)._replace(
+        integrity=integrity
     ),
     st.sampled_from(["left", "right", "middle"]),
     st.sampled_from(["1.0.0", "1.1.0", "2.0.0-rc.1"]),
@@ -326,7 +319,7 @@ def test_nothing_new_is_lost(current: list[Lockfile], base: list[Lockfile]) -> N
     assert [one.path for one in selection.lockfiles] == [one.path for one in current]
     before = [one for lockfile in base for one in lockfile.dependencies]
     for lockfile, selected in zip(current, selection.lockfiles, strict=True):
-        chosen = {replace(one, facts=()) for one in selected.dependencies}
+        chosen = {one._replace(facts=()) for one in selected.dependencies}
         for one in lockfile.dependencies:
             if one in chosen:
                 continue

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scangate.models import AnalysisRequest, Engine
+from scangate.models.analysis import AnalysisRequest, Engine
 from scangate.service.cache import FILE, SET_ASIDE, Entry
 from tests.cli.conftest import RECORDED, Replay, Scangate, example
 from tests.conftest import ROOT

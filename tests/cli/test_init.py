@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scangate.models import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
 from scangate.policy import loader
 from scangate.policy.json_schema import URL
 from tests.cli.conftest import Replay, Scangate, example

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from scangate.local.fetch import fetcher
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 from tests import synthetic
 from tests.cli.conftest import Scangate

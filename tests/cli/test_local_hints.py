@@ -3,7 +3,8 @@
 from scangate import pipeline
 from scangate.cli import local
 from scangate.local.fetch.base import Pin
-from scangate.models import AnalysisRequest, Archive, Dependency, Ecosystem, Engine, Kind, Lockfile, OutcomeCode
+from scangate.models.analysis import AnalysisRequest, Archive, Engine, OutcomeCode
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
 
 SHA1, SHA512, OTHER512 = "sha1:" + "1" * 40, "sha512:" + "a" * 128, "sha512:" + "b" * 128
 A256, B256 = "sha256:" + "a" * 64, "sha256:" + "b" * 64

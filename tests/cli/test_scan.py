@@ -11,7 +11,7 @@ import pytest
 
 from scangate.cli import archives
 from scangate.errors import UsageError
-from scangate.models import Archive
+from scangate.models.analysis import Archive
 from tests.cli.conftest import Replay, Scangate
 
 

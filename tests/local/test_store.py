@@ -10,7 +10,7 @@ import pytest
 from scangate.errors import StateError
 from scangate.local.engines.base import Outcome
 from scangate.local.store import MAX_ATTEMPTS, Found, Store, Submission
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 from tests.local.conftest import Clock
 
 

@@ -18,7 +18,8 @@ from scangate.local.engines.base import COMPLETED, Job
 from scangate.local.engines.dynamic import DynamicEngine
 from scangate.local.fetch.fetcher import PackageFetcher
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
-from scangate.models import Action, AnalysisRequest, Engine, Report, Status
+from scangate.models.analysis import AnalysisRequest, Engine, Report
+from scangate.models.verdict import Action, Status
 from scangate.policy import loader
 from tests import synthetic
 

@@ -11,7 +11,7 @@ from scangate.local.blobs import Blobs
 from scangate.local.engines.base import Job, Outcome
 from scangate.local.store import Store, StoredTask, Submission
 from scangate.local.workers import Workers
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 from tests.local.conftest import WAIT_SECONDS, Clock
 
 PURL = "pkg:npm/a@1"

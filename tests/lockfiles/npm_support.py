@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scangate.lockfiles import npm
-from scangate.models import Dependency, Ecosystem, Lockfile
+from scangate.models.lockfile import Dependency, Ecosystem, Lockfile
 from scangate.registries import DEFAULT_URL, NO_REGISTRIES, Registries
 
 ASSETS = Path(__file__).parents[1] / "assets" / "npm"

@@ -9,7 +9,7 @@ import pytest
 from scangate import lockfiles
 from scangate.lockfiles import conflicts
 from scangate.lockfiles.examine import examine
-from scangate.models import Lockfile
+from scangate.models.lockfile import Lockfile
 from scangate.registries import NO_REGISTRIES
 from tests.lockfiles.npm_support import ASSETS, DIGEST, Memory, entry, packages
 

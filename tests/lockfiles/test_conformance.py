@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scangate import lockfiles, purls
 from scangate.changes.worktree import WorkTree
 from scangate.errors import LockfileError
-from scangate.models import Dependency, Ecosystem, Kind, Lockfile, Relation
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation
 from scangate.registries import NO_REGISTRIES
 from tests.changes.unprivileged import open_folder, ordinary_user
 

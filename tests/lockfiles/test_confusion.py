@@ -3,7 +3,8 @@
 import pytest
 
 from scangate.lockfiles.confusion import tie_private_names
-from scangate.models import Dependency, Ecosystem, Kind, LockFact, Lockfile
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.observations import LockFact
 
 
 def entry(kind: Kind, registry: str | None = None, *, name: str = "tools", **more: object) -> Dependency:

@@ -9,7 +9,7 @@ import pytest
 
 from scangate.errors import LockfileError
 from scangate.lockfiles import npm
-from scangate.models import Dependency, Kind, Lockfile, Relation, Scope
+from scangate.models.lockfile import Dependency, Kind, Lockfile, Relation, Scope
 from scangate.registries import NO_REGISTRIES
 from tests.lockfiles.npm_support import (
     ASSETS,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scangate import purls
 from scangate.errors import LockfileError
-from scangate.models import Dependency, Kind, Relation
+from scangate.models.lockfile import Dependency, Kind, Relation
 from tests.lockfiles.npm_support import ASSETS, entry, nested, packages, read
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "@s/e"])

@@ -13,7 +13,8 @@ from scangate.changes.select import select_new
 from scangate.lockfiles.examine import examine
 from scangate.lockfiles.npm_base import read_beside
 from scangate.lockfiles.npm_same import adds_nothing
-from scangate.models import Lockfile, Selection
+from scangate.models.changes import Selection
+from scangate.models.lockfile import Lockfile
 from scangate.registries import NO_REGISTRIES
 from tests.lockfiles.npm_support import ASSETS, DIGEST, PUBLIC, Memory, entry
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scangate.models import Dependency, Kind
+from scangate.models.lockfile import Dependency, Kind
 from scangate.registries import PUBLIC_HOSTS, PrivateRegistry, Registries
 from tests.lockfiles.npm_support import DIGEST, PUBLIC, checks, entry, one, packages, read, url
 

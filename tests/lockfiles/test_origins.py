@@ -8,7 +8,7 @@ import pytest
 
 from scangate import lockfiles
 from scangate.lockfiles.examine import examine
-from scangate.models import Dependency, Kind, Lockfile
+from scangate.models.lockfile import Dependency, Kind, Lockfile
 from scangate.registries import FILES_HOST, NO_REGISTRIES, PrivateRegistry, Registries
 from tests.lockfiles.npm_support import ASSETS, DIGEST, PUBLIC, Folder, Memory, entry, packages
 

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from scangate.changes.worktree import WorkTree
 from scangate.errors import LockfileError
 from scangate.lockfiles import poetry
-from scangate.models import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
 from scangate.registries import DEFAULT_URL, NO_REGISTRIES, PrivateRegistry, Registries
 from scangate.urls import host_of
 

@@ -13,7 +13,7 @@ from scangate.lockfiles.requirements_entries import MAX_REQUIREMENT_CHARACTERS
 from scangate.lockfiles.requirements_lines import MAX_LINE_CHARACTERS, _physical_lines, logical_lines
 from scangate.lockfiles.requirements_via import MAX_PATH
 from scangate.lockfiles.requirements_walk import MAX_DEPTH, MAX_INCLUDES
-from scangate.models import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
 from scangate.registries import DEFAULT_URL, NO_REGISTRIES, PUBLIC_HOSTS, PrivateRegistry, Registries
 
 PYPI = DEFAULT_URL[Ecosystem.PYPI]

@@ -9,7 +9,7 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from scangate.lockfiles import requirements, requirements_walk
-from scangate.models import Dependency, Kind, Relation, Scope
+from scangate.models.lockfile import Dependency, Kind, Relation, Scope
 from scangate.registries import NO_REGISTRIES
 
 ASSETS = Path(__file__).parents[1] / "assets" / "requirements"

@@ -25,7 +25,7 @@ from pip._internal.req.req_file import parse_requirements
 
 from scangate.errors import LockfileError
 from scangate.lockfiles.requirements_walk import walk
-from scangate.models import Ecosystem, Kind
+from scangate.models.lockfile import Ecosystem, Kind
 from scangate.registries import DEFAULT_URL
 
 # Old versions of pip warn of their own internals; that is not what is tested here.

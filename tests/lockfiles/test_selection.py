@@ -9,7 +9,7 @@ import pytest
 from scangate import lockfiles, purls
 from scangate.changes.worktree import WorkTree
 from scangate.errors import LockfileError
-from scangate.models import Lockfile
+from scangate.models.lockfile import Lockfile
 from scangate.registries import NO_REGISTRIES
 
 

@@ -1,7 +1,7 @@
 """Registries that nothing but the project's own configuration names."""
 
 from scangate.lockfiles.undeclared import flag_registries
-from scangate.models import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
 from scangate.registries import NO_REGISTRIES, PrivateRegistry, Registries
 
 HOST = "npm.acme.example"

@@ -1,43 +1,34 @@
 """Verdicts to render, one a case; golden files in golden/ are named after them."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from scangate.models import (
-    Action,
-    Allowed,
+from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.changes import Change, ChangeKind, Compared
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
+from scangate.models.observations import (
     Analysed,
     BaitSeen,
-    Change,
-    ChangeKind,
     CommandRun,
-    Compared,
+    FileTouched,
+    HostContacted,
+    LastPyMileHit,
+    LockFact,
+    Network,
+    PackagePresent,
+    SocketOpened,
+)
+from scangate.models.verdict import (
+    Action,
+    Allowed,
     DecidedBy,
     DecidedShortfall,
     Decider,
-    Dependency,
-    Ecosystem,
-    Engine,
-    FileTouched,
     Finding,
-    HostContacted,
-    Kind,
-    LastPyMileHit,
-    LockFact,
-    Lockfile,
     LockfileVerdict,
     Mode,
-    Network,
     OutcomeAction,
-    OutcomeCode,
-    PackagePresent,
-    Phase,
     PolicyNotice,
-    Relation,
-    Scope,
     Severity,
-    Shortfall,
-    SocketOpened,
     Status,
     Subject,
     SubjectVerdict,
@@ -160,11 +151,10 @@ UPGRADED = Change(
     before=dependency("axios", "1.14.0", line=11, path=("axios@1.14.0",)),
 )
 UPGRADED_ITEM = SubjectVerdict(
-    subject=replace(subject(UPGRADED.dependency, ANALYSED), changes=(UPGRADED,)),
+    subject=subject(UPGRADED.dependency, ANALYSED)._replace(changes=(UPGRADED,)),
     status=Status.BLOCKED,
     findings=(
-        replace(
-            finding("acme-no-upgrade", EVIDENCE[0]),
+        finding("acme-no-upgrade", EVIDENCE[0])._replace(
             where="scangate.yml:30",
             decided_by=DecidedBy(Decider.OVERRIDE, "scangate.yml:41"),
             references=("https://docs.example/no-upgrade",),
@@ -174,7 +164,7 @@ UPGRADED_ITEM = SubjectVerdict(
 SCOPE_CHANGE = Change(
     kind=ChangeKind.SCOPE,
     dependency=dependency("left-pad", "1.3.0", line=70),
-    before=replace(dependency("left-pad", "1.3.0", line=68), scope=Scope.DEV),
+    before=dependency("left-pad", "1.3.0", line=68)._replace(scope=Scope.DEV),
 )
 LOCKFILE_ITEM = LockfileVerdict(
     lockfile=Lockfile(path=LOCK, format="npm-package-lock", dependencies=(dependency("axios", "1.14.1", line=12),)),
@@ -232,8 +222,7 @@ CASES: dict[str, Verdict] = {
         ),
     ),
     "observe": verdict(Status.BLOCKED, BLOCKED_ITEM, mode=Mode.OBSERVE),
-    "changes": replace(
-        verdict(Status.BLOCKED, UPGRADED_ITEM),
+    "changes": verdict(Status.BLOCKED, UPGRADED_ITEM)._replace(
         compared=Compared(commit="1f" * 20, why="where 0123456789ab left origin/main"),
         scope_changes=(SCOPE_CHANGE,),
     ),

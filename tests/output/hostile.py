@@ -1,35 +1,31 @@
 """Hostile texts, and verdicts that hold one of them in every field that takes text."""
 
-from dataclasses import replace
 from datetime import date
 
-from scangate.models import (
-    Action,
-    Allowed,
+from scangate.models.analysis import OutcomeCode, Phase, Shortfall
+from scangate.models.changes import Change, ChangeKind, Compared
+from scangate.models.lockfile import Lockfile, Scope
+from scangate.models.observations import (
     BaitSeen,
-    Change,
-    ChangeKind,
     CommandRun,
-    Compared,
-    DecidedBy,
-    DecidedShortfall,
-    Decider,
     FileTouched,
-    Finding,
     HostContacted,
     LastPyMileHit,
     LockFact,
-    Lockfile,
-    LockfileVerdict,
     Network,
-    OutcomeAction,
-    OutcomeCode,
     PackagePresent,
-    Phase,
-    PolicyNotice,
-    Scope,
-    Shortfall,
     SocketOpened,
+)
+from scangate.models.verdict import (
+    Action,
+    Allowed,
+    DecidedBy,
+    DecidedShortfall,
+    Decider,
+    Finding,
+    LockfileVerdict,
+    OutcomeAction,
+    PolicyNotice,
     Status,
     SubjectVerdict,
     Verdict,
@@ -132,8 +128,7 @@ HARMLESS = "harmless"
 
 def hostile_verdict(text: str) -> Verdict:
     """Every section of every format has something in it, and every text in it is `text`."""
-    blocked = replace(
-        subject(_dependency(text), ANALYSED),
+    blocked = subject(_dependency(text), ANALYSED)._replace(
         changes=(
             Change(kind=ChangeKind.UPGRADED, dependency=_dependency(text), before=_dependency(text)),
             Change(kind=ChangeKind.SOURCE, dependency=_dependency(text), before=_dependency(text)),
@@ -144,13 +139,13 @@ def hostile_verdict(text: str) -> Verdict:
         SubjectVerdict(
             subject=blocked,
             status=Status.BLOCKED,
-            findings=(_finding(text), replace(_finding(text), action=Action.WARN)),
+            findings=(_finding(text), _finding(text)._replace(action=Action.WARN)),
             shortfalls=(_shortfall(text, OutcomeCode.PENDING, OutcomeAction.FAIL),),
         ),
         SubjectVerdict(
             subject=subject(_dependency(text)),
             status=Status.WARNED,
-            findings=(replace(_finding(text), allowed=allowed), replace(_finding(text), action=Action.NOTE)),
+            findings=(_finding(text)._replace(allowed=allowed), _finding(text)._replace(action=Action.NOTE)),
             shortfalls=(
                 _shortfall(text, OutcomeCode.STALE, OutcomeAction.WARN),
                 _shortfall(text, OutcomeCode.LOCAL, OutcomeAction.NOTE),
@@ -163,8 +158,7 @@ def hostile_verdict(text: str) -> Verdict:
         findings=(_finding(text),),
         shortfalls=(_shortfall(text, OutcomeCode.UNSUPPORTED_LOCKFILE, OutcomeAction.FAIL),),
     )
-    return replace(
-        verdict(Status.BLOCKED, *items, lockfiles=(lockfile,)),
+    return verdict(Status.BLOCKED, *items, lockfiles=(lockfile,))._replace(
         notices=tuple(
             PolicyNotice(
                 code=text, message=text, where=where, action=action, decided_by=DecidedBy(Decider.OVERRIDE, where)
@@ -178,7 +172,7 @@ def hostile_verdict(text: str) -> Verdict:
             Change(
                 kind=ChangeKind.SCOPE,
                 dependency=_dependency(text),
-                before=replace(_dependency(text), scope=Scope.DEV),
+                before=_dependency(text)._replace(scope=Scope.DEV),
             ),
         ),
     )
@@ -186,15 +180,14 @@ def hostile_verdict(text: str) -> Verdict:
 
 def huge_verdict(text: str) -> Verdict:
     """One blocked package with the text as its name, version, path and evidence."""
-    entry = replace(dependency("x", "1", line=3), name=text, purl=f"pkg:npm/{text}@1", path=(text, "x@1"))
+    entry = dependency("x", "1", line=3)._replace(name=text, purl=f"pkg:npm/{text}@1", path=(text, "x@1"))
     seen = HostContacted(phase=Phase.INSTALL, host=text, via=("dns",))
     item = SubjectVerdict(subject=subject(entry), status=Status.BLOCKED, findings=(finding("net-x", seen),))
     return verdict(Status.BLOCKED, item)
 
 
 def _dependency(text: str):  # type: ignore[no-untyped-def]  # as in cases
-    return replace(
-        dependency("x", "1", line=3),
+    return dependency("x", "1", line=3)._replace(
         name=text,
         version=text,
         purl=text,
@@ -218,8 +211,7 @@ def _finding(text: str) -> Finding:
         LockFact(check=text, detail=text),
         PackagePresent(name=text, version=text),
     )
-    return replace(
-        finding(text, *evidence),
+    return finding(text, *evidence)._replace(
         title=text,
         description=text,
         advice=text,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from scangate.errors import ExitCode
-from scangate.models import Verdict
+from scangate.models.verdict import Verdict
 from scangate.output import FORMATS, Format
 from scangate.output.base import Links, Setting, Tree
 from scangate.policy.exit_codes import exit_code

@@ -1,15 +1,15 @@
 """Sentences that every renderer shares."""
 
-from dataclasses import replace
-
 import pytest
 
-from scangate.models import Change, ChangeKind, Kind, LockfileVerdict, Scope, Status
+from scangate.models.changes import Change, ChangeKind
+from scangate.models.lockfile import Kind, Scope
+from scangate.models.verdict import LockfileVerdict, Status
 from scangate.output import facts
 from tests.output.cases import BLOCKED_ITEM, CLEAN_ITEM, LOCKFILE_ITEM, dependency, verdict
 
 NOW = dependency("a", "2.0.0", line=1)
-EARLIER = replace(NOW, version="1.0.0", scope=Scope.DEV, source="https://old.example/a.tgz")
+EARLIER = NOW._replace(version="1.0.0", scope=Scope.DEV, source="https://old.example/a.tgz")
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ EARLIER = replace(NOW, version="1.0.0", scope=Scope.DEV, source="https://old.exa
         (ChangeKind.INTEGRITY, EARLIER, "other content under the same version"),
         (ChangeKind.DIGESTS, EARLIER, "other digests"),
         (ChangeKind.SOURCE, EARLIER, "from another place than https://old.example/a.tgz"),
-        (ChangeKind.SOURCE, replace(EARLIER, source=None, registry=None, kind=Kind.GIT), "from another place than git"),
+        (ChangeKind.SOURCE, EARLIER._replace(source=None, registry=None, kind=Kind.GIT), "from another place than git"),
         (ChangeKind.SOURCE, None, "moved"),
         (ChangeKind.FACTS, EARLIER, "the lockfile shows something new of it"),
         (ChangeKind.SCOPE, EARLIER, "now prod, was dev"),

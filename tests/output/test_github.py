@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from scangate.models import Action, OutcomeAction, OutcomeCode, PolicyNotice, Status, SubjectVerdict
+from scangate.models.analysis import OutcomeCode
+from scangate.models.verdict import Action, OutcomeAction, PolicyNotice, Status, SubjectVerdict
 from scangate.output import github
 from scangate.output.base import Tree
 from tests.output.cases import CASES, EVIDENCE, PENDING_ITEM, dependency, finding, pending, subject, verdict
@@ -46,7 +47,7 @@ def test_a_finding_stands_on_its_line_with_all_that_decides() -> None:
     ],
 )
 def test_paths_are_relative_to_the_root_of_the_repository(cwd: str, path: str, expected: str | None) -> None:
-    item = replace(PENDING_ITEM, subject=subject(replace(dependency("a", "1", line=7), lockfile=path)))
+    item = PENDING_ITEM._replace(subject=subject(dependency("a", "1", line=7)._replace(lockfile=path)))
     rendered = github.render(verdict(Status.INCOMPLETE, item, lockfiles=()), tree=Tree(root="/repo", cwd=cwd))
     properties = annotations(rendered)[0].properties
     assert properties.get("file") == expected
@@ -57,8 +58,8 @@ def test_a_notice_of_the_policy_stands_in_the_policy_which_is_at_the_root() -> N
     [notice, *_] = annotations(github.render(CASES["allowed"], tree=Tree(root="/repo", cwd="/repo/app")))
     assert notice.name == "warning"
     assert (notice.properties["file"], notice.properties["line"]) == ("scangate.yml", "20")
-    denied = replace(
-        CASES["passed"], notices=(PolicyNotice(code="x", message="No.", where="default", action=Action.DENY),)
+    denied = CASES["passed"]._replace(
+        notices=(PolicyNotice(code="x", message="No.", where="default", action=Action.DENY),)
     )
     [notice] = annotations(github.render(denied, tree=ROOT))
     assert notice.name == "error"

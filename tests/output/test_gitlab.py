@@ -1,12 +1,11 @@
 """Code Quality reports, as GitLab's documentation asks for them."""
 
 import json
-from dataclasses import replace
 
 import jsonschema
 import pytest
 
-from scangate.models import Action, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
+from scangate.models.verdict import Action, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
 from scangate.output import escape, gitlab
 from scangate.output.base import Tree
 from tests.output.cases import ALLOWED_ITEM, BLOCKED_ITEM, CASES, EVIDENCE, dependency, finding, subject, verdict
@@ -66,14 +65,14 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 def _moved(item: SubjectVerdict, line: int) -> SubjectVerdict:
-    entries = tuple(replace(entry, line=line) for entry in item.subject.dependencies)
-    return replace(item, subject=replace(item.subject, dependencies=entries))
+    entries = tuple(entry._replace(line=line) for entry in item.subject.dependencies)
+    return item._replace(subject=item.subject._replace(dependencies=entries))
 
 
 def test_a_fingerprint_survives_a_moved_line_and_other_evidence() -> None:
     before = _issues(verdict(Status.BLOCKED, BLOCKED_ITEM))
-    fresh = replace(BLOCKED_ITEM.findings[0], evidence=EVIDENCE[:1])
-    after = _issues(verdict(Status.BLOCKED, _moved(replace(BLOCKED_ITEM, findings=(fresh,)), 999)))
+    fresh = BLOCKED_ITEM.findings[0]._replace(evidence=EVIDENCE[:1])
+    after = _issues(verdict(Status.BLOCKED, _moved(BLOCKED_ITEM._replace(findings=(fresh,)), 999)))
     assert after[0]["location"]["lines"]["begin"] == 999
     assert after[0]["fingerprint"] == before[0]["fingerprint"]
 
@@ -81,10 +80,10 @@ def test_a_fingerprint_survives_a_moved_line_and_other_evidence() -> None:
 def test_what_differs_has_another_fingerprint() -> None:
     entry = BLOCKED_ITEM.subject.dependencies[0]
     others = [
-        replace(BLOCKED_ITEM, subject=subject(replace(entry, purl="pkg:npm/other@1"))),
-        replace(BLOCKED_ITEM, subject=subject(replace(entry, lockfile="other/package-lock.json"))),
-        replace(BLOCKED_ITEM, findings=(finding("other-rule", EVIDENCE[0]),)),
-        replace(BLOCKED_ITEM, findings=(replace(BLOCKED_ITEM.findings[0], engine=None),)),
+        BLOCKED_ITEM._replace(subject=subject(entry._replace(purl="pkg:npm/other@1"))),
+        BLOCKED_ITEM._replace(subject=subject(entry._replace(lockfile="other/package-lock.json"))),
+        BLOCKED_ITEM._replace(findings=(finding("other-rule", EVIDENCE[0]),)),
+        BLOCKED_ITEM._replace(findings=(BLOCKED_ITEM.findings[0]._replace(engine=None),)),
     ]
     prints = [_issues(verdict(Status.BLOCKED, item))[0]["fingerprint"] for item in (BLOCKED_ITEM, *others)]
     assert len(set(prints)) == 5
@@ -92,9 +91,9 @@ def test_what_differs_has_another_fingerprint() -> None:
 
 def test_a_package_that_stands_twice_in_a_lockfile_is_one_issue_in_each_lockfile() -> None:
     entry = dependency("a", "1", line=3)
-    entries = (entry, replace(entry, line=90), replace(entry, lockfile="api/package-lock.json", line=5))
-    item = replace(
-        BLOCKED_ITEM, subject=replace(subject(entry), dependencies=entries), findings=BLOCKED_ITEM.findings[:1]
+    entries = (entry, entry._replace(line=90), entry._replace(lockfile="api/package-lock.json", line=5))
+    item = BLOCKED_ITEM._replace(
+        subject=subject(entry)._replace(dependencies=entries), findings=BLOCKED_ITEM.findings[:1]
     )
     places = [
         (each["location"]["path"], each["location"]["lines"]["begin"])
@@ -115,7 +114,7 @@ def test_a_package_that_stands_twice_in_a_lockfile_is_one_issue_in_each_lockfile
     ],
 )
 def test_severities(action: Action, severity: Severity, expected: str) -> None:
-    item = replace(BLOCKED_ITEM, findings=(replace(finding("x", EVIDENCE[0], action=action), severity=severity),))
+    item = BLOCKED_ITEM._replace(findings=(finding("x", EVIDENCE[0], action=action)._replace(severity=severity),))
     [issue] = _issues(verdict(Status.BLOCKED, item))
     assert issue["severity"] == expected
     assert f"({severity}, {action} by default)" in issue["description"]
@@ -132,12 +131,12 @@ def test_notices_stand_in_the_policy_and_what_has_no_place_in_the_repository_its
         PolicyNotice(code="x", message="No.", where="scangate.yml:3", action=Action.DENY),
         PolicyNotice(code="y", message="Hm.", where="default"),
     )
-    first, second = _issues(replace(CASES["passed"], notices=notices))
+    first, second = _issues(CASES["passed"]._replace(notices=notices))
     assert first["location"] == {"path": "scangate.yml", "lines": {"begin": 3}}
     assert (first["severity"], second["severity"]) == ("critical", "minor")
     assert second["location"] == {"path": ".", "lines": {"begin": 1}}
 
 
 def test_an_issue_without_a_lockfile_has_a_location_too() -> None:
-    item = replace(BLOCKED_ITEM, subject=replace(BLOCKED_ITEM.subject, dependencies=()))
+    item = BLOCKED_ITEM._replace(subject=BLOCKED_ITEM.subject._replace(dependencies=()))
     assert _issues(verdict(Status.BLOCKED, item, lockfiles=()))[0]["location"]["path"] == "."

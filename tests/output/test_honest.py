@@ -2,11 +2,11 @@
 
 import json
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 
 import pytest
 
-from scangate.models import OutcomeAction, OutcomeCode, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
+from scangate.models.analysis import OutcomeCode
+from scangate.models.verdict import OutcomeAction, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
 from scangate.output import markdown, sarif, verdict_json
 from tests.output.cases import (
     CASES,
@@ -50,7 +50,7 @@ def test_nothing_to_decide_on_is_an_error_and_no_failure() -> None:
 
 def _item(name: str, *severities: Severity) -> SubjectVerdict:
     findings = tuple(
-        replace(finding(f"rule-{number}-{severity}", EVIDENCE[0]), severity=severity, title=f"Is {severity}")
+        finding(f"rule-{number}-{severity}", EVIDENCE[0])._replace(severity=severity, title=f"Is {severity}")
         for number, severity in enumerate(severities)
     )
     return SubjectVerdict(subject=subject(dependency(name, "1", line=1)), status=Status.BLOCKED, findings=findings)
@@ -92,15 +92,15 @@ def test_lists_that_are_cut_say_so() -> None:
 def test_places_of_a_package_that_are_cut_are_counted() -> None:
     entries = tuple(dependency("a", "1", line=n + 1) for n in range(50))
     item = _item("a", Severity.HIGH)
-    item = replace(item, subject=replace(item.subject, dependencies=entries))
+    item = item._replace(subject=item.subject._replace(dependencies=entries))
     assert "and 30 more" in RENDERERS["junit.xml"](verdict(Status.BLOCKED, item, lockfiles=(LOCKFILE_ITEM,)))
 
 
 def test_changes_of_use_that_are_cut_are_counted() -> None:
     changes = tuple(
-        replace(SCOPE_CHANGE, dependency=replace(SCOPE_CHANGE.dependency, line=n + 1)) for n in range(1_050)
+        SCOPE_CHANGE._replace(dependency=SCOPE_CHANGE.dependency._replace(line=n + 1)) for n in range(1_050)
     )
-    whole = replace(CASES["changes"], scope_changes=changes)
+    whole = CASES["changes"]._replace(scope_changes=changes)
     assert "and 1030 more" in RENDERERS["junit.xml"](whole)
     (run,) = json.loads(RENDERERS["sarif"](whole))["runs"]
     assert len(run["properties"]["scopeChanges"]) == 1_000
@@ -122,8 +122,8 @@ def test_a_document_for_programs_alone_has_no_white_space_and_says_the_same(
 def test_a_way_in_that_is_cut_is_counted() -> None:
     steps = tuple(f"s{n}@1" for n in range(25))
     item = _item("s24", Severity.HIGH)
-    entry = replace(item.subject.dependencies[0], path=steps)
-    whole = verdict(Status.BLOCKED, replace(item, subject=replace(item.subject, dependencies=(entry,))))
+    entry = item.subject.dependencies[0]._replace(path=steps)
+    whole = verdict(Status.BLOCKED, item._replace(subject=item.subject._replace(dependencies=(entry,))))
     (result,) = json.loads(RENDERERS["sarif"](whole))["runs"][0]["results"]
     assert len(result["properties"]["path"]) == 20
     assert result["properties"]["pathLeftOut"] == 5
@@ -133,7 +133,7 @@ def test_a_way_in_that_is_cut_is_counted() -> None:
 def test_the_command_to_allow_is_never_cut(limit: int) -> None:
     name = f"pkg:npm/{'a' * 200}@1"
     item = _item("a", Severity.HIGH)
-    whole = verdict(Status.BLOCKED, replace(item, subject=replace(item.subject, key=name)))
+    whole = verdict(Status.BLOCKED, item._replace(subject=item.subject._replace(key=name)))
     assert f"`scangate allow {name} rule-0-high --reason WHY --owner WHO --expires 90d`" in markdown.render(
         whole, limit=limit
     )
@@ -143,10 +143,10 @@ def test_the_command_to_allow_is_never_cut(limit: int) -> None:
 def test_where_no_command_would_work_none_is_told(name: str) -> None:
     item = _item("a", Severity.HIGH)
     for whole in (
-        verdict(Status.BLOCKED, replace(item, subject=replace(item.subject, key=name))),
+        verdict(Status.BLOCKED, item._replace(subject=item.subject._replace(key=name))),
         verdict(
             Status.BLOCKED,
-            lockfiles=(replace(LOCKFILE_ITEM, status=Status.BLOCKED, findings=(finding("lock-x", EVIDENCE[9]),)),),
+            lockfiles=(LOCKFILE_ITEM._replace(status=Status.BLOCKED, findings=(finding("lock-x", EVIDENCE[9]),)),),
         ),
     ):
         text = markdown.render(whole)

@@ -1,7 +1,6 @@
 """Hostile text through every renderer: nothing becomes an escape sequence, a line of its own or a runner command."""
 
 import json
-from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -67,8 +66,8 @@ def test_json_carries_the_text_itself(text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_the_dependency_table_holds_too(text: str) -> None:
-    entry = replace(dependency("x", "1", line=3), name=text, version=text, purl=None, lockfile=text)
-    lockfile = replace(LOCKFILE_ITEM.lockfile, path=text, dependencies=(entry,))
+    entry = dependency("x", "1", line=3)._replace(name=text, version=text, purl=None, lockfile=text)
+    lockfile = LOCKFILE_ITEM.lockfile._replace(path=text, dependencies=(entry,))
     rendered = dependencies.as_table((lockfile,))
     assert all(char.isprintable() or char == "\n" for char in rendered)
     assert not list(commands(rendered))

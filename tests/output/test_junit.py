@@ -1,7 +1,6 @@
 """JUnit XML: valid for all its readers, true to the verdict, and nothing in it but text."""
 
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.models import Action, PolicyNotice, Status, Verdict
+from scangate.models.verdict import Action, PolicyNotice, Status, Verdict
 from scangate.output import escape, junit
 from scangate.output.base import Tree
 from tests.output.cases import BLOCKED_ITEM, CASES, CLEAN_ITEM, PRIVATE_ITEM, dependency, subject, verdict
@@ -88,21 +87,21 @@ def test_what_the_policy_excuses_from_analysis_is_skipped_and_does_not_pass_unse
 
 
 def test_a_package_in_two_lockfiles_is_in_both_suites() -> None:
-    entries = [replace(dependency("a", "1", line=3), lockfile=path) for path in ("one/package-lock.json", "two.lock")]
-    item = replace(BLOCKED_ITEM, subject=replace(subject(entries[0]), dependencies=tuple(entries)))
+    entries = [dependency("a", "1", line=3)._replace(lockfile=path) for path in ("one/package-lock.json", "two.lock")]
+    item = BLOCKED_ITEM._replace(subject=subject(entries[0])._replace(dependencies=tuple(entries)))
     root = _parse(verdict(Status.BLOCKED, item, lockfiles=()), Tree())
     assert [suite.attrib["name"] for suite in root] == ["one/package-lock.json", "two.lock"]
     assert root.attrib["failures"] == "2"
 
 
 def test_packages_without_a_lockfile_have_a_suite() -> None:
-    item = replace(BLOCKED_ITEM, subject=replace(BLOCKED_ITEM.subject, dependencies=()))
+    item = BLOCKED_ITEM._replace(subject=BLOCKED_ITEM.subject._replace(dependencies=()))
     assert [suite.attrib["name"] for suite in _parse(verdict(Status.BLOCKED, item, lockfiles=()))] == ["packages"]
 
 
 def test_a_policy_that_denies_itself_fails() -> None:
     notice = PolicyNotice(code="allow-expired", message="Gone.", where="scangate.yml:3", action=Action.DENY)
-    root = _parse(replace(CASES["passed"], status=Status.BLOCKED, notices=(notice,)))
+    root = _parse(CASES["passed"]._replace(status=Status.BLOCKED, notices=(notice,)))
     assert root.attrib["failures"] == "1"
     [failure] = root.findall("testsuite[@name='policy']/testcase/failure")
     assert failure.text == "Gone. (deny by default)"

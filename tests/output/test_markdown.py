@@ -1,13 +1,13 @@
 """The Markdown, rendered by real implementations: what people see, and that hostile text stays text."""
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.models import Action, Change, ChangeKind, PolicyNotice, Status, SubjectVerdict, Verdict
+from scangate.models.changes import Change, ChangeKind
+from scangate.models.verdict import Action, PolicyNotice, Status, SubjectVerdict, Verdict
 from scangate.output import escape, markdown
 from scangate.output.base import Links, Tree
 from tests.output.cases import (
@@ -127,7 +127,7 @@ def test_the_table_has_all_that_the_author_needs() -> None:
 def test_the_way_in_is_told() -> None:
     row = markdown.render(CASES["blocked"]).splitlines()[6]
     assert "| `axios@1.14.1` |" in row
-    longer = replace(BLOCKED_ITEM, subject=subject(dependency("c", "1", line=1, path=("a@1", "b@1", "c@1"))))
+    longer = BLOCKED_ITEM._replace(subject=subject(dependency("c", "1", line=1, path=("a@1", "b@1", "c@1"))))
     assert "| `a@1` → `b@1` |" in markdown.render(verdict(Status.BLOCKED, longer))
     assert "(http" not in row  # no links without an address
 
@@ -144,7 +144,7 @@ def test_the_way_in_is_told() -> None:
 def test_what_changed_is_told(kind: ChangeKind, before: str | None, expected: str) -> None:
     entry = dependency("a", "2.0.0", line=1)
     change = Change(kind=kind, dependency=entry, before=before and dependency("a", before, line=1))  # type: ignore[arg-type]
-    item = replace(BLOCKED_ITEM, subject=replace(subject(entry), changes=(change,)))
+    item = BLOCKED_ITEM._replace(subject=subject(entry)._replace(changes=(change,)))
     assert f"| {expected} |" in markdown.render(verdict(Status.BLOCKED, item))
 
 
@@ -157,13 +157,13 @@ def test_next_steps_are_for_the_author_and_for_the_owner_of_the_policy() -> None
 
 
 def test_the_command_to_allow_is_quoted_for_the_shell() -> None:
-    evil = replace(BLOCKED_ITEM, subject=replace(BLOCKED_ITEM.subject, key="pkg:npm/$(id)@1"))
+    evil = BLOCKED_ITEM._replace(subject=BLOCKED_ITEM.subject._replace(key="pkg:npm/$(id)@1"))
     assert "scangate allow 'pkg:npm/$(id)@1' net-on-install" in markdown.render(verdict(Status.BLOCKED, evil))
 
 
 def test_a_policy_that_denies_itself_says_what_to_mend() -> None:
     notice = PolicyNotice(code="allow-expired", message="Gone.", where="scangate.yml:3", action=Action.DENY)
-    text = markdown.render(replace(CASES["passed"], status=Status.BLOCKED, notices=(notice,)))
+    text = markdown.render(CASES["passed"]._replace(status=Status.BLOCKED, notices=(notice,)))
     assert "Mend what stands below" in text
     assert "(`allow-expired`, deny by default; `scangate.yml:3`)" in text
 
@@ -171,7 +171,7 @@ def test_a_policy_that_denies_itself_says_what_to_mend() -> None:
 def test_who_allowed_what_until_when() -> None:
     allowed = ALLOWED_ITEM.findings[0]
     assert allowed.allowed is not None
-    item = replace(ALLOWED_ITEM, findings=(replace(allowed, allowed=replace(allowed.allowed, owner="ann")),))
+    item = ALLOWED_ITEM._replace(findings=(allowed._replace(allowed=allowed.allowed._replace(owner="ann")),))
     text = markdown.render(verdict(Status.PASSED, item))
     assert "fetches its own binary (`scangate.yml:12`, by ann, until `2027-06-30`)" in text
 
@@ -258,8 +258,8 @@ def test_addresses_of_lines() -> None:
 
 
 def test_lockfiles_outside_of_the_repository_have_no_link() -> None:
-    item = replace(
-        BLOCKED_ITEM, subject=subject(replace(dependency("a", "1", line=7), lockfile="/tmp/package-lock.json"))
+    item = BLOCKED_ITEM._replace(
+        subject=subject(dependency("a", "1", line=7)._replace(lockfile="/tmp/package-lock.json"))
     )
     text = markdown.render(verdict(Status.BLOCKED, item), tree=Tree(root="/repo", cwd="/repo"), links=LINKS)
     assert "| `/tmp/package-lock.json:7` |" in text

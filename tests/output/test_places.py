@@ -2,12 +2,13 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
 from scangate.errors import ExitCode
-from scangate.models import Action, LockFact, Lockfile, LockfileVerdict, PolicyNotice, Status, SubjectVerdict, Verdict
+from scangate.models.lockfile import Lockfile
+from scangate.models.observations import LockFact
+from scangate.models.verdict import Action, LockfileVerdict, PolicyNotice, Status, SubjectVerdict, Verdict
 from scangate.output import FORMATS
 from scangate.output.base import Setting, Tree
 from tests.output.cases import BLOCKED_ITEM, CASES, EVIDENCE, LOCKFILE_ITEM, dependency, finding, subject, verdict
@@ -77,7 +78,7 @@ def test_what_has_no_file_in_the_repository_does_not_make_code_scanning_refuse_a
     lockfile: str, expected: str
 ) -> None:
     """GitHub refuses the whole upload for one result without a physical location: "expected a physical location"."""
-    entry = replace(dependency("a", "1", line=3), lockfile=lockfile)
+    entry = dependency("a", "1", line=3)._replace(lockfile=lockfile)
     item = SubjectVerdict(subject=subject(entry), status=Status.BLOCKED, findings=(finding("x-y", EVIDENCE[0]),))
     setting = Setting(version="0", exit_code=ExitCode.BLOCKED, tree=FOUND)
     (run,) = json.loads(FORMATS["sarif"].render(verdict(Status.BLOCKED, item, BLOCKED_ITEM), setting))["runs"]
@@ -122,9 +123,9 @@ def test_a_finding_of_a_lockfile_stands_on_the_line_that_shows_it(name: str) -> 
 
 @pytest.mark.parametrize("name", ["github", "gitlab", "markdown", "sarif", "terminal"])
 def test_a_finding_of_a_package_stands_at_the_entry_that_shows_it(name: str) -> None:
-    good, bad = (replace(dependency("a", "1", line=line), lockfile="package-lock.json") for line in (3, 9))
+    good, bad = (dependency("a", "1", line=line)._replace(lockfile="package-lock.json") for line in (3, 9))
     item = SubjectVerdict(
-        subject=replace(subject(good), dependencies=(good, replace(bad, facts=(SECOND,)))),
+        subject=subject(good)._replace(dependencies=(good, bad._replace(facts=(SECOND,)))),
         status=Status.WARNED,
         findings=(finding("net-x", SECOND, action=Action.WARN),),
     )

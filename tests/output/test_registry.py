@@ -2,11 +2,10 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
-from scangate.models import Action
+from scangate.models.verdict import Action
 from scangate.output import FORMATS
 from tests.conftest import ROOT
 from tests.output.cases import CASES
@@ -32,7 +31,7 @@ def test_no_renderer_is_imported_before_it_is_asked_for() -> None:
 @pytest.mark.parametrize("name", RENDERERS)
 def test_the_same_verdict_gives_the_same_bytes_that_end_with_a_newline(name: str, case: str) -> None:
     first = RENDERERS[name](CASES[case])
-    assert first == RENDERERS[name](replace(CASES[case]))
+    assert first == RENDERERS[name](CASES[case]._replace())
     assert first.endswith("\n")
 
 
@@ -54,12 +53,12 @@ def test_every_format_shows_what_is_allowed_by_whom_and_until_when(name: str) ->
 
 @pytest.mark.parametrize("name", WITHOUT_COLOUR)
 def test_every_format_shows_what_the_policy_says_of_itself_and_what_it_does_about_it(name: str) -> None:
-    denied = tuple(replace(notice, action=Action.DENY) for notice in CASES["allowed"].notices)
-    for verdict in (CASES["allowed"], replace(CASES["allowed"], notices=denied)):
+    denied = tuple(notice._replace(action=Action.DENY) for notice in CASES["allowed"].notices)
+    for verdict in (CASES["allowed"], CASES["allowed"]._replace(notices=denied)):
         text = " ".join(RENDERERS[name](verdict).split())
         assert "has expired" in text
         assert "allow-expired" in text
-    assert RENDERERS[name](CASES["allowed"]) != RENDERERS[name](replace(CASES["allowed"], notices=denied))
+    assert RENDERERS[name](CASES["allowed"]) != RENDERERS[name](CASES["allowed"]._replace(notices=denied))
 
 
 @pytest.mark.parametrize("name", WITHOUT_COLOUR)

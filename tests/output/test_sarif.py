@@ -3,7 +3,6 @@
 import gzip
 import json
 import random
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,22 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate.errors import ExitCode
-from scangate.models import (
+from scangate.models.analysis import Engine, OutcomeCode, Phase
+from scangate.models.lockfile import Dependency, Lockfile
+from scangate.models.observations import CommandRun, LockFact
+from scangate.models.verdict import (
     Action,
     Allowed,
-    CommandRun,
     DecidedBy,
     Decider,
-    Dependency,
-    Engine,
     Finding,
-    LockFact,
-    Lockfile,
     LockfileVerdict,
     Mode,
     OutcomeAction,
-    OutcomeCode,
-    Phase,
     PolicyNotice,
     Status,
     SubjectVerdict,
@@ -63,7 +58,7 @@ def log(what: Verdict, *, code: ExitCode = ExitCode.BLOCKED, tree: Tree = ROOT) 
 
 
 def item(*entries: Dependency, findings: tuple[Finding, ...]) -> SubjectVerdict:
-    whole = replace(subject(entries[0]), dependencies=entries)
+    whole = subject(entries[0])._replace(dependencies=entries)
     return SubjectVerdict(subject=whole, status=Status.BLOCKED, findings=findings)
 
 
@@ -82,7 +77,7 @@ def place(result: Json) -> tuple[str, int]:
 
 def test_a_finding_on_a_moved_line_keeps_its_identity() -> None:
     entries = [dependency("axios", "1.14.1", line=line) for line in (12, 80)]
-    moved = [replace(entry, line=entry.line + 300) for entry in entries]
+    moved = [entry._replace(line=entry.line + 300) for entry in entries]
     before, after = (
         log(verdict(Status.BLOCKED, item(*each, findings=(finding("net-x", EVIDENCE[0]),))))["results"]
         for each in (entries, moved)
@@ -95,8 +90,8 @@ def test_a_finding_on_a_moved_line_keeps_its_identity() -> None:
 def test_what_a_rule_says_and_what_was_seen_are_no_part_of_it() -> None:
     (before,) = log(CASES["allowed"])["results"]
     (found,) = ALLOWED_ITEM.findings
-    changed = replace(found, title="Other words", advice="", action=Action.WARN, evidence=EVIDENCE[:3], allowed=None)
-    (after,) = log(verdict(Status.WARNED, replace(ALLOWED_ITEM, findings=(changed,))))["results"]
+    changed = found._replace(title="Other words", advice="", action=Action.WARN, evidence=EVIDENCE[:3], allowed=None)
+    (after,) = log(verdict(Status.WARNED, ALLOWED_ITEM._replace(findings=(changed,))))["results"]
     assert fingerprint(before) == fingerprint(after)
 
 
@@ -106,7 +101,7 @@ def test_two_findings_never_share_one(data: st.DataObject) -> None:
     findings = data.draw(
         st.lists(
             st.builds(
-                lambda rule, engine: replace(finding(rule, EVIDENCE[0]), engine=engine),
+                lambda rule, engine: finding(rule, EVIDENCE[0])._replace(engine=engine),
                 st.sampled_from(["net-a", "net-b"]),
                 st.sampled_from([None, *Engine]),
             ),
@@ -119,7 +114,7 @@ def test_two_findings_never_share_one(data: st.DataObject) -> None:
     places = data.draw(st.lists(st.tuples(names, st.integers(1, 9)), min_size=1, max_size=4, unique=True))
     items = [
         item(
-            *(replace(dependency(name, version, line=line), lockfile=path) for path, line in places),
+            *(dependency(name, version, line=line)._replace(lockfile=path) for path, line in places),
             findings=tuple(findings),
         )
         for name, version in packages
@@ -149,7 +144,7 @@ def test_the_facts_of_a_lockfile_are_told_one_by_one() -> None:
 
 def test_a_fact_of_an_entry_is_told_at_the_entries_that_show_it() -> None:
     fact = LockFact(check="confusion", detail="From elsewhere.", line=5)
-    good, bad = dependency("acme-ui", "1.0.0", line=3), replace(dependency("acme-ui", "1.0.0", line=5), facts=(fact,))
+    good, bad = dependency("acme-ui", "1.0.0", line=3), dependency("acme-ui", "1.0.0", line=5)._replace(facts=(fact,))
     results = log(verdict(Status.BLOCKED, item(good, bad, findings=(finding("lock-confusion", fact),))))["results"]
     assert [place(result) for result in results] == [(LOCK, 5)]
 
@@ -158,7 +153,7 @@ def test_a_fact_of_an_entry_is_told_at_the_entries_that_show_it() -> None:
 
 
 def test_levels_say_what_the_policy_does() -> None:
-    actions = [replace(finding(f"net-{action}", EVIDENCE[0]), action=action) for action in Action]
+    actions = [finding(f"net-{action}", EVIDENCE[0])._replace(action=action) for action in Action]
     run = log(verdict(Status.BLOCKED, item(dependency("a", "1", line=1), findings=tuple(actions))))
     assert {result["ruleId"]: result["level"] for result in run["results"]} == {
         "net-deny": "error",
@@ -183,14 +178,13 @@ def test_a_rule_brings_its_help_its_references_and_its_severity() -> None:
     "reference", ["javascript:alert(1)", "https://a.example/x y", "https://a.example/>", "//a.example", "x" * 9000]
 )
 def test_a_reference_that_is_no_address_is_none(reference: str) -> None:
-    bad = replace(finding("net-x", EVIDENCE[0]), references=(reference,))
-    (rule,) = log(verdict(Status.BLOCKED, replace(BLOCKED_ITEM, findings=(bad,))))["tool"]["driver"]["rules"]
+    bad = finding("net-x", EVIDENCE[0])._replace(references=(reference,))
+    (rule,) = log(verdict(Status.BLOCKED, BLOCKED_ITEM._replace(findings=(bad,))))["tool"]["driver"]["rules"]
     assert "helpUri" not in rule
 
 
 def test_where_the_policy_decided_is_a_related_location() -> None:
-    decided = replace(
-        finding("acme-x", EVIDENCE[0]),
+    decided = finding("acme-x", EVIDENCE[0])._replace(
         where=".github/scangate.yml:30",
         decided_by=DecidedBy(Decider.OVERRIDE, ".github/scangate.yml:41"),
         allowed=Allowed(
@@ -200,7 +194,7 @@ def test_where_the_policy_decided_is_a_related_location() -> None:
             owner="sec@acme.example",
         ),
     )
-    (result,) = log(verdict(Status.PASSED, replace(BLOCKED_ITEM, findings=(decided,))), tree=WEB)["results"]
+    (result,) = log(verdict(Status.PASSED, BLOCKED_ITEM._replace(findings=(decided,))), tree=WEB)["results"]
     related = [
         (each["physicalLocation"]["artifactLocation"]["uri"], each["physicalLocation"]["region"]["startLine"])
         for each in result["relatedLocations"]
@@ -220,10 +214,10 @@ def test_where_the_policy_decided_is_a_related_location() -> None:
 
 
 def test_a_rule_that_sets_its_own_action_is_related_once() -> None:
-    own = replace(
-        finding("acme-x", EVIDENCE[0]), where="scangate.yml:3", decided_by=DecidedBy(Decider.POLICY, "scangate.yml:3")
+    own = finding("acme-x", EVIDENCE[0])._replace(
+        where="scangate.yml:3", decided_by=DecidedBy(Decider.POLICY, "scangate.yml:3")
     )
-    (result,) = log(verdict(Status.BLOCKED, replace(BLOCKED_ITEM, findings=(own,))))["results"]
+    (result,) = log(verdict(Status.BLOCKED, BLOCKED_ITEM._replace(findings=(own,))))["results"]
     assert len(result["relatedLocations"]) == 1
     (built_in, *_) = log(CASES["blocked"])["results"]
     assert "relatedLocations" not in built_in
@@ -241,7 +235,7 @@ def test_a_rule_that_sets_its_own_action_is_related_once() -> None:
     ],
 )
 def test_uris_are_relative_to_the_repository_and_encoded(path: str, uri: str) -> None:
-    entry = replace(dependency("a", "1", line=3), lockfile=path)
+    entry = dependency("a", "1", line=3)._replace(lockfile=path)
     (result,) = log(verdict(Status.BLOCKED, item(entry, findings=(finding("x-y", EVIDENCE[0]),))), tree=WEB)["results"]
     physical = result["locations"][0]["physicalLocation"]
     assert physical["artifactLocation"] == {"uri": uri, "uriBaseId": "SRCROOT"}
@@ -249,7 +243,7 @@ def test_uris_are_relative_to_the_repository_and_encoded(path: str, uri: str) ->
 
 @pytest.mark.parametrize("path", ["../../other/package-lock.json", "/etc/package-lock.json", ""])
 def test_what_lies_outside_of_the_repository_has_a_name_and_no_file(path: str) -> None:
-    entry = replace(dependency("a", "1", line=3), lockfile=path)
+    entry = dependency("a", "1", line=3)._replace(lockfile=path)
     (result,) = log(verdict(Status.BLOCKED, item(entry, findings=(finding("x-y", EVIDENCE[0]),))), tree=WEB)["results"]
     (location,) = result["locations"]
     assert location["physicalLocation"]["artifactLocation"]["uri"].startswith("not-in-the-repository/")
@@ -258,7 +252,7 @@ def test_what_lies_outside_of_the_repository_has_a_name_and_no_file(path: str) -
 
 def test_a_message_holds_no_link_whatever_the_package_ran() -> None:
     ran = CommandRun(phase=Phase.INSTALL, argv=("echo", "[click](https://evil.example) `x` @team"))
-    (result,) = log(verdict(Status.BLOCKED, replace(BLOCKED_ITEM, findings=(finding("x-y", ran),))))["results"]
+    (result,) = log(verdict(Status.BLOCKED, BLOCKED_ITEM._replace(findings=(finding("x-y", ran),))))["results"]
     text = result["message"]["text"]
     assert "click" in text
     assert "](" not in text

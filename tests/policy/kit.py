@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import date
 from functools import cache
 from textwrap import dedent
@@ -11,19 +10,10 @@ from typing import Any
 import jsonschema
 import yaml
 
-from scangate.models import (
-    Analysed,
-    Dependency,
-    Ecosystem,
-    Engine,
-    Finding,
-    Kind,
-    Lockfile,
-    Observation,
-    Shortfall,
-    Subject,
-    Verdict,
-)
+from scangate.models.analysis import Engine, Shortfall
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.observations import Analysed, Observation
+from scangate.models.verdict import Finding, Subject, Verdict
 from scangate.policy import json_schema, loader
 from scangate.policy.decision import decide
 from scangate.policy.matcher import Matcher
@@ -152,4 +142,4 @@ def verdict(
     made = decide(subjects, lockfiles, with_, today=today, analyser="test", elapsed_seconds=1.5, whole=whole)
     if narrowed:
         return made
-    return replace(made, notices=tuple(each for each in made.notices if each.code != Lint.NARROWED))
+    return made._replace(notices=tuple(each for each in made.notices if each.code != Lint.NARROWED))

@@ -1,32 +1,26 @@
 """Rules on what happened to a package since the base, and on behaviour that the version before it did not show."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models import (
+from scangate.models.analysis import Engine, Phase
+from scangate.models.changes import Change, ChangeKind
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.observations import (
     Analysed,
     BaitSeen,
-    Change,
-    ChangeKind,
     CommandRun,
-    Dependency,
-    Ecosystem,
-    Engine,
     FileTouched,
     HostContacted,
-    Kind,
     LastPyMileHit,
     LockFact,
-    Lockfile,
     Network,
     Observation,
-    Phase,
     SocketOpened,
-    Subject,
 )
+from scangate.models.verdict import Subject
 from scangate.policy.matcher import Matcher
 from tests.policy.kit import package, rule, rules
 
@@ -43,7 +37,7 @@ def entry(version: str = "1.3.0") -> Dependency:
 
 def changed(*kinds: ChangeKind) -> Subject:
     changes = tuple(Change(kind=kind, dependency=entry(), before=entry("1.2.0")) for kind in kinds)
-    return replace(package(observations=[host("a.example")]), changes=changes)
+    return package(observations=[host("a.example")])._replace(changes=changes)
 
 
 def host(name: str, phase: Phase = Phase.INSTALL, types: tuple[str, ...] = ("A",)) -> HostContacted:
@@ -141,7 +135,7 @@ def upgraded(
     changes = [Change(kind=ChangeKind.UPGRADED, dependency=entry(to), before=entry(version)) for version in before]
     earlier = [Analysed(engine=engine, observations=tuple(each)) for each in old]
     subject = package(version=to, observations=new, engine=engine)
-    return replace(subject, changes=tuple(changes), earlier=tuple(earlier))
+    return subject._replace(changes=tuple(changes), earlier=tuple(earlier))
 
 
 def new_behaviour(observe: str, subject: Subject) -> set[Observation]:
@@ -220,7 +214,7 @@ def test_where_nothing_is_known_of_the_version_before_all_is_new() -> None:
     assert new_behaviour("host", upgraded([seen], [mismatch])) == {seen}
     assert new_behaviour("host", upgraded([seen])) == {seen}
     # The other engine's report says nothing of this one's.
-    other = replace(upgraded([seen], [seen]), earlier=(Analysed(engine=Engine.LASTPYMILE, observations=(seen,)),))
+    other = upgraded([seen], [seen])._replace(earlier=(Analysed(engine=Engine.LASTPYMILE, observations=(seen,)),))
     assert new_behaviour("host", other) == {seen}
 
 
@@ -234,13 +228,13 @@ def test_all_versions_that_are_replaced_must_have_shown_it() -> None:
 
 @pytest.mark.parametrize("changes", [(), (Change(kind=ChangeKind.ADDED, dependency=entry()),)])
 def test_what_replaces_nothing_has_no_new_behaviour(changes: tuple[Change, ...]) -> None:
-    subject = replace(upgraded([host("a.example")]), changes=changes)
+    subject = upgraded([host("a.example")])._replace(changes=changes)
     assert new_behaviour("host", subject) == set()
 
 
 def test_other_content_of_the_same_version_replaces_no_version() -> None:
     same = Change(kind=ChangeKind.INTEGRITY, dependency=entry(), before=entry())
-    assert new_behaviour("host", replace(upgraded([host("a.example")]), changes=(same,))) == set()
+    assert new_behaviour("host", upgraded([host("a.example")])._replace(changes=(same,))) == set()
 
 
 def test_new_behaviour_is_what_is_counted() -> None:

@@ -1,32 +1,22 @@
 """Findings and shortfalls make the verdict, and nothing that is missing makes a pass."""
 
-import dataclasses
 from datetime import date, timedelta
 
 import pytest
 
 from scangate.errors import ExitCode
-from scangate.models import (
-    BUILT_IN,
+from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.lockfile import Kind, Lockfile
+from scangate.models.observations import (
     Analysed,
     BaitSeen,
     CommandRun,
-    Engine,
     FileTouched,
     HostContacted,
-    Kind,
     LockFact,
-    Lockfile,
-    Mode,
     Observation,
-    OutcomeAction,
-    OutcomeCode,
-    Phase,
-    Shortfall,
-    Status,
-    Subject,
-    Verdict,
 )
+from scangate.models.verdict import BUILT_IN, Mode, OutcomeAction, Status, Subject, Verdict
 from scangate.policy.exit_codes import exit_code
 from scangate.policy.model import Policy
 from tests.policy.kit import TODAY, other_package, package, policy, verdict
@@ -250,7 +240,7 @@ def test_a_silenced_finding_still_counts_for_correlations() -> None:
 
 
 def test_a_purl_that_is_none_is_for_no_exception() -> None:
-    broken = dataclasses.replace(blocked(), purl="pkg:npm/")
+    broken = blocked()._replace(purl="pkg:npm/")
     assert verdict(allowing("pkg:npm/left-pad@*"), broken).status is Status.BLOCKED
 
 

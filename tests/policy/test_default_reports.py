@@ -1,33 +1,23 @@
 """The built-in policy on whole reports: real ones and made-up ones, from bytes to verdict."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from scangate.errors import ExitCode
-from scangate.models import (
+from scangate.models.analysis import Engine, Phase
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
+from scangate.models.observations import (
     Analysed,
     CommandRun,
-    Dependency,
-    Ecosystem,
-    Engine,
     FileTouched,
     HostContacted,
-    Kind,
     LockFact,
-    Lockfile,
     Network,
-    Phase,
-    Relation,
-    Scope,
     SocketOpened,
-    Status,
-    Subject,
-    SubjectVerdict,
-    Verdict,
 )
+from scangate.models.verdict import Status, Subject, SubjectVerdict, Verdict
 from scangate.policy import loader
 from scangate.policy.decision import decide
 from scangate.policy.exit_codes import exit_code
@@ -285,7 +275,7 @@ def test_no_scope_lowers_a_finding(scope: Scope) -> None:
         scope=scope,
         relation=Relation.TRANSITIVE,
     )
-    (verdict,) = _decide(replace(subject, dependencies=(dependency,))).subjects
+    (verdict,) = _decide(subject._replace(dependencies=(dependency,))).subjects
     assert verdict.status is Status.BLOCKED
 
 

@@ -4,19 +4,10 @@ import itertools
 
 import pytest
 
-from scangate.models import (
-    Action,
-    Analysed,
-    CommandRun,
-    Ecosystem,
-    Engine,
-    FileTouched,
-    LastPyMileHit,
-    Observation,
-    Phase,
-    Severity,
-    Subject,
-)
+from scangate.models.analysis import Engine, Phase
+from scangate.models.lockfile import Ecosystem
+from scangate.models.observations import Analysed, CommandRun, FileTouched, LastPyMileHit, Observation
+from scangate.models.verdict import Action, Severity, Subject
 from scangate.policy import cases, loader
 from scangate.policy.cases import OneRule
 from scangate.policy.conditions import is_plain

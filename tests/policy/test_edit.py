@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate.errors import PolicyError
-from scangate.models import (
+from scangate.models.analysis import Phase
+from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,
@@ -18,7 +19,6 @@ from scangate.models import (
     LockFact,
     Network,
     Observation,
-    Phase,
     SocketOpened,
 )
 from scangate.policy import loader

@@ -5,26 +5,21 @@ from datetime import date, timedelta
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models import (
+from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.lockfile import Lockfile
+from scangate.models.observations import (
     Analysed,
     BaitSeen,
     CommandRun,
-    Engine,
     FileTouched,
-    Finding,
     HostContacted,
     LastPyMileHit,
     LockFact,
-    Lockfile,
     Network,
     Observation,
-    OutcomeCode,
-    Phase,
-    Shortfall,
     SocketOpened,
-    Status,
-    Verdict,
 )
+from scangate.models.verdict import Finding, Status, Verdict
 from scangate.policy.exit_codes import exit_code
 from scangate.policy.model import Policy
 from tests.policy.kit import TODAY, package, policy, verdict

@@ -5,7 +5,10 @@ from itertools import pairwise
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models import Action, Decider, Ecosystem, HostContacted, Kind, Mode, OutcomeCode, Phase, Severity
+from scangate.models.analysis import OutcomeCode, Phase
+from scangate.models.lockfile import Ecosystem, Kind
+from scangate.models.observations import HostContacted
+from scangate.models.verdict import Action, Decider, Mode, Severity
 from scangate.policy import loader, sources
 from scangate.policy.model import Policy
 from tests.policy.kit import package, policy, verdict

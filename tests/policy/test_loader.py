@@ -1,14 +1,15 @@
 """scangate.yml is read strictly: each mistake is an error with its place, and says what to write instead."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 
 import pytest
 import yaml
 
 from scangate.errors import ExitCode, PolicyError
-from scangate.models import Action, Ecosystem, Engine, Mode, OutcomeAction, OutcomeCode, Phase, Severity
+from scangate.models.analysis import Engine, OutcomeCode, Phase
+from scangate.models.lockfile import Ecosystem
+from scangate.models.verdict import Action, Mode, OutcomeAction, Severity
 from scangate.policy import document, loader, schema, shapes
 from scangate.policy.model import ACTIONS, OUTCOMES, AllOf, AtLeast, Condition, Observe, PackageGlob, Watch
 from scangate.registries import ALL_PUBLIC_HOSTS, FILES_HOST
@@ -330,7 +331,7 @@ def test_everything_that_can_be_said_is_read() -> None:
             (Condition(key="host", values=("^x",)),),
             (Condition(key="host", values=("^y", "^z")), Condition(key="record-type", values=("TXT",))),
         ),
-        at_least=AtLeast(count=6, distinct="host", per="domain"),
+        at_least=AtLeast(least=6, distinct="host", per="domain"),
     )
     # A correlation stands behind what it refers to, wherever it was written.
     assert [chain.id for chain in chains] == ["chain-2", "chain"]
@@ -348,7 +349,7 @@ def test_texts_stay_as_they_are_written() -> None:
 
 def test_only_the_version_is_the_default_policy() -> None:
     read, default = policy(""), loader.default()
-    assert replace(read, where="default", files=()) == default
+    assert read._replace(where="default", files=()) == default
     assert (read.files, default.files) == (("scangate.yml",), ())
     assert default.where == "default"
     assert {str(rule.decided.by) for rule in default.rules} == {"default"}

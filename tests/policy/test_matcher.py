@@ -3,26 +3,22 @@
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models import (
+from scangate.models.analysis import Engine, Phase
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.observations import (
     Analysed,
     BaitSeen,
     CommandRun,
-    Dependency,
-    Ecosystem,
-    Engine,
     FileTouched,
     HostContacted,
-    Kind,
     LastPyMileHit,
     LockFact,
-    Lockfile,
     Network,
     Observation,
     PackagePresent,
-    Phase,
-    Severity,
     SocketOpened,
 )
+from scangate.models.verdict import Severity
 from scangate.policy.matcher import Matcher
 from scangate.policy.patterns import PatternSet
 from tests.policy.kit import evidence, found, other_package, package, policy, rule, rules

@@ -2,7 +2,9 @@
 
 import pytest
 
-from scangate.models import Action, Decider, HostContacted, Phase, PolicyNotice, Status, Verdict
+from scangate.models.analysis import Phase
+from scangate.models.observations import HostContacted
+from scangate.models.verdict import Action, Decider, PolicyNotice, Status, Verdict
 from scangate.policy.model import Policy
 from tests.policy.kit import package, policy, verdict
 

@@ -3,26 +3,10 @@
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models import (
-    Action,
-    Analysed,
-    CommandRun,
-    Decider,
-    Dependency,
-    Ecosystem,
-    Engine,
-    Finding,
-    HostContacted,
-    Kind,
-    LastPyMileHit,
-    LockFact,
-    Lockfile,
-    Observation,
-    Phase,
-    Relation,
-    Scope,
-    Status,
-)
+from scangate.models.analysis import Engine, Phase
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
+from scangate.models.observations import Analysed, CommandRun, HostContacted, LastPyMileHit, LockFact, Observation
+from scangate.models.verdict import Action, Decider, Finding, Status
 from scangate.policy import loader
 from scangate.policy.model import Policy
 from tests.policy.kit import package, policy, verdict

@@ -13,32 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate.errors import PolicyError, PolicyProblem
-from scangate.models import (
-    Action,
+from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, Relation, Scope
+from scangate.models.observations import (
     Analysed,
     CommandRun,
-    DecidedBy,
-    Decider,
-    Dependency,
-    Ecosystem,
-    Engine,
     FileTouched,
     HostContacted,
-    Kind,
     Network,
     Observation,
-    OutcomeAction,
-    OutcomeCode,
-    Phase,
-    Relation,
-    Scope,
-    Severity,
-    Shortfall,
     SocketOpened,
-    Status,
-    Subject,
-    SubjectVerdict,
 )
+from scangate.models.verdict import Action, DecidedBy, Decider, OutcomeAction, Severity, Status, Subject, SubjectVerdict
 from scangate.policy import loader
 from scangate.policy.matcher import Matcher
 from scangate.policy.model import Lint, Policy, Watch

@@ -11,20 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.models import (
+from scangate.models.analysis import Engine, Phase
+from scangate.models.lockfile import Ecosystem
+from scangate.models.observations import (
     Analysed,
     CommandRun,
-    Ecosystem,
-    Engine,
     FileTouched,
     HostContacted,
     LastPyMileHit,
     Network,
     Observation,
-    Phase,
     SocketOpened,
-    Subject,
 )
+from scangate.models.verdict import Subject
 from scangate.policy import cases, loader
 from scangate.policy.matcher import Matcher
 from scangate.policy.model import AllOf, Policy

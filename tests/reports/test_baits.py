@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.models import BaitSeen, OutcomeCode, Phase
+from scangate.models.analysis import OutcomeCode, Phase
+from scangate.models.observations import BaitSeen
 
 from .samples import ASSETS, REAL, analysed, b64, document, of, phase, refused
 

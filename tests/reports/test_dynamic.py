@@ -2,7 +2,8 @@
 
 import pytest
 
-from scangate.models import CommandRun, FileTouched, HostContacted, Network, OutcomeCode, Phase, SocketOpened
+from scangate.models.analysis import OutcomeCode, Phase
+from scangate.models.observations import CommandRun, FileTouched, HostContacted, Network, SocketOpened
 from scangate.reports.dynamic import EXPECTED_PHASES
 
 from .samples import analysed, b64, codes, document, of, phase, refused

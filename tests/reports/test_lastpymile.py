@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from scangate.models import Engine, LastPyMileHit, OutcomeCode
+from scangate.models.analysis import Engine, OutcomeCode
+from scangate.models.observations import LastPyMileHit
 
 from . import samples
 from .samples import ASSETS, codes, of

@@ -15,7 +15,7 @@ from random import Random
 from typing import TypeVar
 
 from scangate import purls
-from scangate.models import AnalysisRequest, Answer, Engine
+from scangate.models.analysis import AnalysisRequest, Answer, Engine
 from scangate.service.base import RateLimited, ReportGone, Task, TaskPage
 from scangate.service.budget import Budget, ProcessBudget, Rate
 from scangate.service.memory import Memory

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate.errors import StateError
-from scangate.models import AnalysisRequest, Archive, Engine, Report
+from scangate.models.analysis import AnalysisRequest, Archive, Engine, Report
 from scangate.service import cache as module
 from scangate.service.cache import FILE, SET_ASIDE, Cache, Entry
 
@@ -82,14 +82,14 @@ def test_nothing_is_made_by_looking(opened: Opened) -> None:
 
 OTHERS = [
     entry(analyser="https://other.example.com"),
-    entry(replace(AXIOS, engine=Engine.LASTPYMILE)),
-    entry(replace(AXIOS, purl="pkg:npm/axios@1.14.1")),
-    entry(replace(AXIOS, integrity=(("sha512:cd",),))),
-    entry(replace(AXIOS, integrity=(("sha1:ab", "sha512:ab"),))),
-    entry(replace(AXIOS, integrity=((), ("sha512:ab",)))),
-    entry(replace(AXIOS, integrity=((),))),
-    entry(replace(AXIOS, integrity=())),
-    entry(replace(AXIOS, archive=Archive(filename="a.tgz", content=b"x"))),
+    entry(AXIOS._replace(engine=Engine.LASTPYMILE)),
+    entry(AXIOS._replace(purl="pkg:npm/axios@1.14.1")),
+    entry(AXIOS._replace(integrity=(("sha512:cd",),))),
+    entry(AXIOS._replace(integrity=(("sha1:ab", "sha512:ab"),))),
+    entry(AXIOS._replace(integrity=((), ("sha512:ab",)))),
+    entry(AXIOS._replace(integrity=((),))),
+    entry(AXIOS._replace(integrity=())),
+    entry(AXIOS._replace(archive=Archive(filename="a.tgz", content=b"x"))),
 ]
 
 
@@ -108,25 +108,25 @@ def test_an_archive_is_its_bytes_and_what_goes_with_them() -> None:
         Archive(filename="b.tgz", content=b"x"),
         Archive(filename="a.tgz", content=b"x", github_url="https://github.com/a/b"),
     ]
-    assert len({entry(replace(AXIOS, archive=archive)).key for archive in archives}) == 4
+    assert len({entry(AXIOS._replace(archive=archive)).key for archive in archives}) == 4
 
 
 def test_what_a_package_is_kept_under_latest_first(opened: Opened) -> None:
     kept = [
         entry(),
-        entry(replace(AXIOS, integrity=((), ("sha1:ab", "sha512:cd")))),
-        entry(replace(AXIOS, engine=Engine.LASTPYMILE), analyser="other"),
+        entry(AXIOS._replace(integrity=((), ("sha1:ab", "sha512:cd")))),
+        entry(AXIOS._replace(engine=Engine.LASTPYMILE), analyser="other"),
     ]
     for each in kept:
         opened.now += 1
         opened().keep(each, REPORT)
-    opened().keep(entry(replace(AXIOS, purl="pkg:npm/axios@1.14.1")), REPORT)
+    opened().keep(entry(AXIOS._replace(purl="pkg:npm/axios@1.14.1")), REPORT)
     assert opened().entries(AXIOS.purl) == tuple(reversed(kept))
     assert opened().entries("pkg:npm/axios@1.14.2") == ()
 
 
 def test_an_archive_that_calls_itself_a_package_is_not_among_its_entries(opened: Opened) -> None:
-    opened().keep(entry(replace(AXIOS, archive=Archive(filename="a.tgz", content=b"x"))), REPORT)
+    opened().keep(entry(AXIOS._replace(archive=Archive(filename="a.tgz", content=b"x"))), REPORT)
     assert opened().entries(AXIOS.purl) == ()
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from scangate.models import AnalysisRequest, Report
+from scangate.models.analysis import AnalysisRequest, Report
 from scangate.service.cache import FILE, Cache, Entry
 from tests.conftest import ROOT
 
 PRELUDE = """
 import hashlib, resource, sys, time
 from pathlib import Path
-from scangate.models import AnalysisRequest, Report
+from scangate.models.analysis import AnalysisRequest, Report
 from scangate.service.cache import Cache, Entry
 
 def entry(number):
@@ -57,7 +57,7 @@ def entry(number: int) -> Entry:
 def report(number: int) -> Report:
     namespace: dict[str, object] = {}
     source = PRELUDE.partition("def report")[2].partition("def warn")[0]
-    exec(f"import hashlib\nfrom scangate.models import Report\ndef report{source}", namespace)
+    exec(f"import hashlib\nfrom scangate.models.analysis import Report\ndef report{source}", namespace)
     made = namespace["report"](number)  # type: ignore[operator]
     assert isinstance(made, Report)
     return made

@@ -1,12 +1,11 @@
 """What one run leaves for the next: reports that are not asked for again, tasks that are not submitted again."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from scangate.models import AnalysisRequest, Answer, Archive, Engine, OutcomeCode, Report, Shortfall
+from scangate.models.analysis import AnalysisRequest, Answer, Archive, Engine, OutcomeCode, Report, Shortfall
 from scangate.service.base import Interrupted, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.cache import Cache, Entry
@@ -274,7 +273,7 @@ PINNED = AnalysisRequest(purl=OLD, integrity=(("sha512:aa",),))
 
 def keep(runs: Runs, payload: bytes, *, analyser: str = NAME, **request: object) -> None:
     runs.world.clock.now += 1
-    asked = replace(PINNED, **request)  # type: ignore[arg-type]  # for brevity
+    asked = PINNED._replace(**request)  # type: ignore[arg-type]  # for brevity
     runs.cache.keep(Entry(analyser=analyser, request=asked), Report(payload=payload))
 
 
@@ -285,7 +284,7 @@ def test_an_older_version_is_found_whatever_lockfile_it_stood_in(runs: Runs) -> 
     assert history.report(PINNED) == Report(payload=b"both")
     keep(runs, b"later", integrity=(("sha1:cc",),))
     assert history.report(PINNED) == Report(payload=b"later")
-    assert history.report(replace(PINNED, integrity=())) == Report(payload=b"later")
+    assert history.report(PINNED._replace(integrity=())) == Report(payload=b"later")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scangate import __version__
 from scangate.errors import ServiceError
-from scangate.models import AnalysisRequest, Archive, Engine
+from scangate.models.analysis import AnalysisRequest, Archive, Engine
 from scangate.service.answers import AnswerReader
 from scangate.service.base import RateLimited, ReportGone, Service, Task, TaskPage, Unauthorised
 from scangate.service.client import MAX_ANSWER_BYTES, HttpService

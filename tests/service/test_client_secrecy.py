@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from scangate.models import AnalysisRequest, Archive
+from scangate.models.analysis import AnalysisRequest, Archive
 from scangate.service.base import ServiceError, Task
 from scangate.service.client import HttpService
 from scangate.service.settings import ServiceSettings

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from scangate.models import AnalysisRequest, Archive
+from scangate.models.analysis import AnalysisRequest, Archive
 from scangate.service.base import ReportGone, ServiceError
 from scangate.service.client import MAX_ANSWER_BYTES, MAX_REPORT_BYTES, HttpService
 from scangate.service.settings import ServiceSettings

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from scangate.models import AnalysisRequest, Report
+from scangate.models.analysis import AnalysisRequest, Report
 from scangate.service.base import Task, TaskPage
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.runtime import SYSTEM, DaemonThreads
@@ -147,7 +147,7 @@ def test_the_scheduler_runs_in_real_time_and_from_any_thread() -> None:
 
 HANGING = """
 import signal, sys, threading, time
-from scangate.models import Report
+from scangate.models.analysis import Report
 from scangate.service.base import Interrupted
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.scheduler import Scheduler

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from scangate.models import AnalysisRequest, Answer, Archive, Engine, OutcomeCode, Report, Shortfall
+from scangate.models.analysis import AnalysisRequest, Answer, Archive, Engine, OutcomeCode, Report, Shortfall
 from scangate.service.base import Interrupted, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.scheduler import Scheduler

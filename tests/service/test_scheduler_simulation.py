@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scangate.models import AnalysisRequest, Archive, Engine, OutcomeCode, Report, Shortfall
+from scangate.models.analysis import AnalysisRequest, Archive, Engine, OutcomeCode, Report, Shortfall
 from scangate.service.base import RateLimited
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.web.errors import BadAnswer, Refused, Unreachable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scangate.models import OutcomeCode, Report, Shortfall
+from scangate.models.analysis import OutcomeCode, Report, Shortfall
 from scangate.service.budget import ProcessBudget, Rate, SharedBudget
 from tests.service.simulation import EPOCH, Trouble, World, down, packages, refusing
 from tests.service.test_scheduler import archive, code, codes, the

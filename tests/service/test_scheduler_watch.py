@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from scangate.models import AnalysisRequest, Engine, OutcomeCode, Report
+from scangate.models.analysis import AnalysisRequest, Engine, OutcomeCode, Report
 from scangate.service.base import ServiceError, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.web.errors import BadAnswer, Refused

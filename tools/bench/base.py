@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from scangate import lockfiles as formats
 from scangate import purls
 from scangate.changes.worktree import WorkTree
-from scangate.models import AnalysisRequest, Report
+from scangate.models.analysis import AnalysisRequest, Report
 from scangate.registries import NO_REGISTRIES
 from scangate.service.cache import Cache, Entry
 from tools.bench.lockfiles import package_lock

@@ -20,7 +20,7 @@ from scangate.local.sandbox import doctor
 from scangate.local.sandbox.base import Job, PhaseTrace
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from scangate.local.turns import InTurns
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 
 NPM = (
     "ms@2.1.3",

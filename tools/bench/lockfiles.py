@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 
 from scangate.lockfiles import npm
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL, NO_REGISTRIES
 
 LIMIT = 6.0

@@ -11,7 +11,7 @@ from threading import Event
 
 from scangate.local.sandbox import doctor, driver, launch, layout
 from scangate.local.sandbox.base import Job, PhasePlan, Program, SandboxFailed
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 
 RUNS = 9
 MOST = 2.0

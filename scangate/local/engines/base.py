@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 
 COMPLETED = "completed"
 FAILED = "failed"

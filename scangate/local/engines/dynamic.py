@@ -15,7 +15,8 @@ from scangate.local.engines.base import COMPLETED, FAILED, Job, Outcome
 from scangate.local.fetch.base import Fetched, Fetcher, FetchError, Hint, Hints, IntegrityMismatch
 from scangate.local.sandbox import base as sandboxes
 from scangate.local.sandbox.base import PhasePlan, PhaseTrace, Sandbox
-from scangate.models import Ecosystem, Engine
+from scangate.models.analysis import Engine
+from scangate.models.lockfile import Ecosystem
 
 _NO_HINT = Hint()
 _MISSING = "Missing to build: "

@@ -8,7 +8,7 @@ from typing import cast
 from scangate.local.engines import places
 from scangate.local.fetch.base import Fetched, FetchError
 from scangate.local.sandbox.base import PhasePlan, Program
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 
 LIFECYCLE = ("preinstall", "install", "postinstall")
 """What `npm install` runs of a package from a registry, in this order."""

@@ -7,7 +7,7 @@ from scangate.local.fetch import interpreter
 from scangate.local.fetch.base import Fetched
 from scangate.local.fetch.pypi import BUILD_VENV, VENV
 from scangate.local.sandbox.base import PhasePlan, Program
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 
 INSTALL_SECONDS = 300.0
 IMPORT_SECONDS = 60.0

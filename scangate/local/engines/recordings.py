@@ -42,7 +42,8 @@ from pathlib import Path
 from scangate import purls
 from scangate.errors import PurlError, ReportError, UsageError
 from scangate.local.engines.base import COMPLETED
-from scangate.models import MAX_REPORT_BYTES, Ecosystem, Engine
+from scangate.models.analysis import MAX_REPORT_BYTES, Engine
+from scangate.models.lockfile import Ecosystem
 
 SCRIPT_NAME = "replay.json"
 MAX_DELAY_SECONDS = 24 * 3600.0

@@ -7,7 +7,7 @@ from threading import Event
 from scangate.errors import ReportError
 from scangate.local.engines.base import COMPLETED, FAILED, Interrupted, Job, Outcome
 from scangate.local.engines.recordings import Recordings, read_report
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 
 
 class ReplayEngine:

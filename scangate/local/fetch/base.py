@@ -10,7 +10,7 @@ from typing import Protocol
 from scangate import purls
 from scangate.errors import ScangateError
 from scangate.local.engines.base import Job
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.purls import Purl
 
 MAX_ARCHIVE_BYTES = 256 * 1024 * 1024

@@ -11,7 +11,7 @@ from scangate.local.fetch.npm import NpmFetcher
 from scangate.local.fetch.pypi import PypiFetcher
 from scangate.local.fetch.relay import Relay
 from scangate.local.fetch.upstream import Upstream
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 
 

@@ -26,7 +26,7 @@ from scangate.local.fetch.base import Fetched, FetchError, Hint
 from scangate.local.fetch.relay import Page, Relay
 from scangate.local.fetch.unpack import WantedMember, check, read_member, unpack
 from scangate.local.fetch.upstream import NotThere, Upstream
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from threading import Event
 from typing import Protocol
 
 from scangate.errors import ScangateError
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from threading import Event
 
 from scangate.local.sandbox import driver, launch, seccomp
 from scangate.local.sandbox.base import Job, PhasePlan, Problem, Program, SandboxFailed
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 
 _PACKAGES = {"bwrap": "bubblewrap", "strace": "strace", "ip": "iproute2"}  # the others: util-linux
 _INSTALLERS = {

@@ -17,7 +17,7 @@ from scangate.local.sandbox.base import (
     Reached,
     Touched,
 )
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

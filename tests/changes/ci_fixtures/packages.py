@@ -2,7 +2,7 @@
 
 import json
 
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 
 CLEAN = "pkg:npm/follow-replica@1.15.11"

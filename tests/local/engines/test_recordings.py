@@ -6,7 +6,7 @@ import pytest
 from scangate.errors import ReportError, ScangateError, UsageError
 from scangate.local.engines import recordings
 from scangate.local.engines.recordings import Recording, load, read_report
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 from tests.local.conftest import dynamic_report, lastpymile_report, write_json
 
 DYNAMIC, LASTPYMILE = Engine.DYNAMIC_ANALYSIS, Engine.LASTPYMILE

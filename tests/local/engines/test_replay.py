@@ -6,7 +6,7 @@ import pytest
 from scangate.local.engines.base import Interrupted, Job, Outcome
 from scangate.local.engines.recordings import Recording, Recordings
 from scangate.local.engines.replay import ReplayEngine, ScriptedFaults
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 
 PURL = "pkg:npm/left-pad@1.0.0"
 JOB = Job(task_id=1, purl=PURL, engine=Engine.DYNAMIC_ANALYSIS)

@@ -9,7 +9,7 @@ from scangate.local.engines.base import Job
 from scangate.local.fetch.base import Fetched, Hint
 from scangate.local.fetch.fetcher import PackageFetcher
 from scangate.local.fetch.upstream import Upstream
-from scangate.models import Engine
+from scangate.models.analysis import Engine
 from tests.local.fetch.registry import Registry, running
 
 

@@ -7,7 +7,7 @@ from scangate import purls
 from scangate.local.fetch import base, npm
 from scangate.local.fetch.base import Closure, FetchError, Hint, IntegrityMismatch, Pin
 from scangate.local.fetch.upstream import NotThere
-from scangate.models import Ecosystem
+from scangate.models.lockfile import Ecosystem
 from tests.local.fetch.conftest import Fetch
 from tests.local.fetch.registry import Registry, tar
 

@@ -12,7 +12,7 @@ from threading import Event
 from scangate.local.sandbox import layout
 from scangate.local.sandbox.base import Job, Limits, PhasePlan, PhaseTrace, Program
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 
 HERE = Path(__file__).resolve().parent
 HELPER = "/opt/helper/import.py"

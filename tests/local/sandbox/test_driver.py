@@ -10,7 +10,7 @@ from scangate.local.engines.base import Interrupted
 from scangate.local.sandbox import driver, wire
 from scangate.local.sandbox.base import Job, PhaseTrace, Program, SandboxFailed
 from scangate.local.sandbox.driver import Driver
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 from tests.local.sandbox import jobs
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scangate.local.sandbox.base import LookedUp, PhaseTrace
-from scangate.models import Phase
+from scangate.models.analysis import Phase
 from tests.local.sandbox import jobs
 
 pytestmark = pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
