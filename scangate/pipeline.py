@@ -10,6 +10,7 @@ from datetime import datetime
 from scangate import purls
 from scangate.models.analysis import (
     ENGINE_ECOSYSTEMS,
+    Analysed,
     Analyser,
     AnalysisRequest,
     Answer,
@@ -19,8 +20,7 @@ from scangate.models.analysis import (
     Shortfall,
 )
 from scangate.models.changes import Change, ChangeKind, Selection
-from scangate.models.lockfile import Dependency, Kind, Lockfile
-from scangate.models.observations import Analysed, LockFact
+from scangate.models.lockfile import Dependency, Kind, LockFact, Lockfile
 from scangate.models.verdict import PolicyNotice, Status, Subject, Verdict
 from scangate.policy import decision
 from scangate.policy.model import Policy

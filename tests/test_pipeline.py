@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scangate.models.analysis import AnalysisRequest, Engine, Report
+from scangate.models.analysis import Analysed, AnalysisRequest, Engine, Report
 from scangate.models.changes import Change, ChangeKind, Selection
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
-from scangate.models.observations import Analysed
 from scangate.pipeline import Run, conclude
 from scangate.policy import loader
 from tests.conftest import ROOT

@@ -18,8 +18,7 @@ from scangate.local.engines.base import COMPLETED, Job
 from scangate.local.engines.dynamic import DynamicEngine, new_baits
 from scangate.local.fetch.fetcher import PackageFetcher
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
-from scangate.models.analysis import Engine
-from scangate.models.observations import Analysed
+from scangate.models.analysis import Analysed, Engine
 from scangate.reports import reader
 
 RUNS = 3

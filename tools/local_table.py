@@ -14,9 +14,9 @@ from pathlib import Path
 from scangate import pipeline, purls
 from scangate.cli import analysis, local, options
 from scangate.cli.context import Context
-from scangate.models.analysis import AnalysisRequest
+from scangate.models.analysis import Analysed, AnalysisRequest
 from scangate.models.lockfile import Ecosystem
-from scangate.models.observations import Analysed, CommandRun, FileTouched, HostContacted
+from scangate.models.observations import CommandRun, FileTouched, HostContacted
 from scangate.models.verdict import Status, SubjectVerdict
 from scangate.policy import loader
 

@@ -45,7 +45,7 @@ _HARDENING = (
     "fetch.recurseSubmodules=false",
 )
 
-_CREDENTIALS = re.compile(r"://[^/@\s]*@")
+_CREDENTIALS = r"://[^/@\s]*@"
 
 
 class GitError(ScangateError):
@@ -178,7 +178,7 @@ class Git:
         if len(output) > self._max_output_bytes:
             raise GitError(f"git {verb} printed more than {self._max_output_bytes} bytes.", "Name a folder as PATH.")
         if status != 0:
-            problem = f"git {verb} failed with status {status}: {_CREDENTIALS.sub('://', said)[:500]}"
+            problem = f"git {verb} failed with status {status}: {re.sub(_CREDENTIALS, '://', said)[:500]}"
             raise GitError(problem, "Run it yourself to see why.", status=status)
 
     def _listing(self, *options: str) -> frozenset[str]:

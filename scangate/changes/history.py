@@ -18,19 +18,20 @@ REMOTE = "origin"
 TOKEN_VARIABLE = "SCANGATE_GIT_TOKEN"  # noqa: S105 - a variable's name
 """A token for the repositories of GITHUB_SERVER_URL; only a fetch gets it."""
 
-_SERVER = re.compile(r"(https://[\w.-]+|http://(127\.0\.0\.1|localhost))(:\d{1,5})?/?\Z", re.ASCII)
-_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-_ABBREVIATED = re.compile(r"[0-9a-f]{4,39}\Z")
-_SUFFIX = re.compile(r"[~^]|@\{")
+# Compiled where they are used: most runs ask for none of them. "(?a)" is re.ASCII.
+_SERVER = r"(?a)(https://[\w.-]+|http://(127\.0\.0\.1|localhost))(:\d{1,5})?/?"
+_ID = r"[0-9a-f]{40}(?:[0-9a-f]{24})?"
+_ABBREVIATED = r"[0-9a-f]{4,39}"
+_SUFFIX = r"[~^]|@\{"
 _SPECIAL = ("HEAD", "@", "FETCH_HEAD", "ORIG_HEAD", "MERGE_HEAD")
 """Names that git looks up in its own folder, before any ref."""
-_REF = re.compile(r"(?!-)[^\x00-\x20\x7f:?*\[\\]{1,1024}\Z")
+_REF = r"(?!-)[^\x00-\x20\x7f:?*\[\\]{1,1024}"
 """No option, no refspec, no pattern; what else a name may be, git says."""
 
 
 def is_id(text: str) -> bool:
     """Whether it is a full commit id, of SHA-1 or SHA-256."""
-    return _ID.match(text) is not None
+    return re.fullmatch(_ID, text) is not None
 
 
 def is_nothing(text: str) -> bool:
@@ -41,7 +42,7 @@ def is_nothing(text: str) -> bool:
 def credentials(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """git's settings for a fetch with the token that the environment names; () where there is none."""
     token, server = environ.get(TOKEN_VARIABLE, ""), environ.get("GITHUB_SERVER_URL", "")
-    if not token or _SERVER.match(server) is None:
+    if not token or re.fullmatch(_SERVER, server) is None:
         return ()
     import base64  # most runs have no token
 
@@ -75,7 +76,7 @@ class History:
 
     def commit(self, revision: str) -> str | None:
         """The id of the commit that the revision names, where it is here; None where it is not. Raises UsageError."""
-        if _REF.match(revision) is None:
+        if re.fullmatch(_REF, revision) is None:
             raise UsageError(f"{revision!r:.200} is not the name of a commit.", "Name a branch, a tag or a commit id.")
         try:
             found = self.git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
@@ -91,7 +92,7 @@ class History:
         git takes the tag then, and anybody who may push can have made one that names their own commit.
         """
         found = self.commit(revision)
-        name = _SUFFIX.split(revision, maxsplit=1)[0]
+        name = re.split(_SUFFIX, revision, maxsplit=1)[0]
         if found is None or is_id(name) or name.startswith("refs/") or name in _SPECIAL:
             return found
         tag = f"refs/tags/{name}"
@@ -106,7 +107,7 @@ class History:
 
     def _abbreviated(self, name: str) -> list[str]:
         """The ids that begin like this."""
-        if _ABBREVIATED.match(name) is None:
+        if re.fullmatch(_ABBREVIATED, name) is None:
             return []
         return self.git.run("rev-parse", f"--disambiguate={name}").decode("ascii").split()
 

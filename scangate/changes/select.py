@@ -8,8 +8,7 @@ from urllib.parse import unquote
 from scangate.changes.versions import direction
 from scangate.digests import is_conflict, shown
 from scangate.models.changes import Change, ChangeKind, Compared, Selection
-from scangate.models.lockfile import Dependency, Kind, Lockfile, Scope
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Kind, LockFact, Lockfile, Scope
 
 DELETED = "deleted"
 """The check of the fact that a lockfile is gone (rule `lock-deleted`)."""

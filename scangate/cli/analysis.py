@@ -73,6 +73,8 @@ def run_of(
     chosen: Plan,
     elapsed: Callable[[], float],
     notices: tuple[PolicyNotice, ...] = (),
+    *,
+    whole: bool = False,
 ) -> Run:
     """The pipeline's view of this run. Raises UsageError where the service's address is none."""
     return Run(
@@ -82,6 +84,7 @@ def run_of(
         elapsed=elapsed,
         analyser_name=_service_name(context, chosen),
         notices=notices,
+        whole=whole,
     )
 
 

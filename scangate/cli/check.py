@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from scangate.cli import base, formats, options, project
 from scangate.cli.context import TYPE_CHECKING, Context
@@ -68,7 +67,7 @@ def _judge(
     hook = base.in_hook(args, context)
     policy = policy.in_hook() if hook else policy
     chosen = analysis.plan(args, policy, default_timeout=options.HOOK_TIMEOUT if hook and args.staged else None)
-    setup = replace(analysis.run_of(context, policy, chosen, elapsed, notices), whole=not args.paths)
+    setup = analysis.run_of(context, policy, chosen, elapsed, notices, whole=not args.paths)
     subjects = pipeline.subjects_in(read.selection)
     # To another machine only where the policy says so: an archive of the project may be anything.
     may_upload = chosen.local or policy.upload_files

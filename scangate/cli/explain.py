@@ -11,9 +11,8 @@ from pathlib import Path
 from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import ExitCode, UsageError
-from scangate.models.analysis import AnalysisRequest, Engine, Shortfall
+from scangate.models.analysis import Analysed, AnalysisRequest, Engine, Shortfall
 from scangate.models.lockfile import Ecosystem, Kind
-from scangate.models.observations import Analysed
 from scangate.models.verdict import Action, DecidedShortfall, Finding, OutcomeAction, Status, Subject, SubjectVerdict
 
 if TYPE_CHECKING:

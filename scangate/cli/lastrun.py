@@ -9,7 +9,6 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +19,8 @@ from scangate.cli.context import Context
 from scangate.errors import ExitCode, StateError, UsageError
 from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
 from scangate.models.changes import Change, ChangeKind
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Relation, Scope
-from scangate.models.observations import LockFact, Network, Observation
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Relation, Scope
+from scangate.models.observations import Network, Observation
 from scangate.models.verdict import Subject, Verdict
 from scangate.purls import npm, pypi
 
@@ -268,11 +267,11 @@ def _observation(said: _Json) -> Observation:
 
     (made,) = (kind for kind, word in OBSERVATION_TYPES.items() if word == said["type"])
     values: dict[str, Any] = {}
-    for field in fields(made):
-        value = said[field.name]
-        if field.name in _WORDS:
-            value = _WORDS[field.name](value)
-        values[field.name] = tuple(map(str, value)) if isinstance(value, list) else value
+    for name in made._fields:
+        value = said[name]
+        if name in _WORDS:
+            value = _WORDS[name](value)
+        values[name] = tuple(map(str, value)) if isinstance(value, list) else value
     return made(**values)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from scangate.digests import is_conflict, shown
-from scangate.models.lockfile import Dependency, Lockfile
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, LockFact, Lockfile
 
 NO_INTEGRITY = "no-integrity"
 CONFLICT = "integrity-conflict"

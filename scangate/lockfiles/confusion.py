@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile
 
 CHECK = "confusion"
 

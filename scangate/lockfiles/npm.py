@@ -17,8 +17,7 @@ from scangate.lockfiles.npm_divergence import divergences
 from scangate.lockfiles.npm_entries import Entry, Tree
 from scangate.lockfiles.npm_graph import MAX_PATH, TooDeepError, shortest_paths
 from scangate.lockfiles.npm_source import Source, Sources, confusion
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import Registries
 
 NAME = "npm-package-lock"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from scangate.lockfiles import npm_entries
 from scangate.lockfiles.jsonlines import Object
 from scangate.lockfiles.npm_entries import Entry, Tree
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import LockFact
 
 
 def divergences(document: Object, tree: Tree, path: str) -> tuple[LockFact, ...]:

@@ -7,8 +7,7 @@ from urllib.parse import unquote
 
 from scangate.lockfiles.npm_entries import Entry, is_exact
 from scangate.lockfiles.npmrc import PUBLIC, Npmrc, Registry
-from scangate.models.lockfile import Ecosystem, Kind
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Ecosystem, Kind, LockFact
 from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS, Registries
 from scangate.urls import host_of, is_plain, without_credentials
 

@@ -3,8 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile
 from scangate.registries import ALL_PUBLIC_HOSTS, Registries
 
 UNKNOWN_HOST = "unknown-host"

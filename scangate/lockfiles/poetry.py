@@ -19,8 +19,7 @@ from scangate.files import Files
 from scangate.lockfiles import integrity, poetry_graph, poetry_project, toml_file
 from scangate.lockfiles.poetry_graph import Node, Reached
 from scangate.lockfiles.poetry_project import Project, Requirement, items, table
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS, Registries
 from scangate.urls import host_of, is_plain, without_credentials
 

@@ -21,8 +21,7 @@ from scangate.lockfiles.requirements_lines import LogicalLine, logical_lines, sh
 from scangate.lockfiles.requirements_places import PlacedAt, Places
 from scangate.lockfiles.requirements_via import relation, shortest_paths
 from scangate.lockfiles.requirements_walk import Statement, walk
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import Registries
 from scangate.urls import host_of, is_plain, without_credentials
 

@@ -5,8 +5,7 @@ from functools import cached_property
 
 from scangate.lockfiles.requirements_lines import LogicalLine
 from scangate.lockfiles.requirements_options import Options
-from scangate.models.lockfile import Ecosystem, Kind
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Ecosystem, Kind, LockFact
 from scangate.registries import DEFAULT_URL, Registries
 from scangate.urls import host_of
 

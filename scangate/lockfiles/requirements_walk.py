@@ -11,7 +11,7 @@ from scangate.lockfiles.requirements_lines import LogicalLine, decode, logical_l
 from scangate.lockfiles.requirements_options import NO_OPTIONS, Options, split
 from scangate.lockfiles.requirements_places import Place, PlacesReader
 from scangate.lockfiles.requirements_via import ViaReader
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import LockFact
 
 MAX_INCLUDES = 1000
 """Of one run, each inclusion counted. The largest real trees known to us have some dozens."""

@@ -24,7 +24,7 @@ class Found(Protocol):
     def files(self) -> Files: ...
 
 
-_REQUIREMENT_MARK = re.compile(r"[=~!<>]=|://|\$\{|^\s*--?[A-Za-z]", re.MULTILINE)
+_REQUIREMENT_MARK = r"(?m)[=~!<>]=|://|\$\{|^\s*--?[A-Za-z]"
 
 
 def without_overlaps(found: Sequence[Found]) -> list[Found]:
@@ -58,7 +58,7 @@ def is_prose(found: Found) -> bool:
     try:
         text = requirements_lines.decode(found.files.read(found.path) or b"", found.path)
         is_text = "\x00" not in text
-        return is_text and _REQUIREMENT_MARK.search(text) is None and not requirements.looks_like(text)
+        return is_text and re.search(_REQUIREMENT_MARK, text) is None and not requirements.looks_like(text)
     except LockfileError:
         return False
 

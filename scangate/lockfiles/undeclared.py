@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from scangate.models.lockfile import Dependency, Kind, Lockfile
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Kind, LockFact, Lockfile
 from scangate.registries import Registries
 
 CHECK = "undeclared-registry"

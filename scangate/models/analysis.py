@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from scangate.models.lockfile import Ecosystem
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from scangate.models.observations import Observation
 
 
 class Engine(StrEnum):
@@ -132,3 +137,13 @@ class Analyser(Protocol):
 
     def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
         """An answer for every request, without exception; never raises for a single request's trouble."""
+
+
+class Analysed(NamedTuple):
+    """What one report shows. `shortfalls` name what it could not show (blind phase, failed imports …)."""
+
+    engine: Engine
+    observations: tuple["Observation", ...]
+    shortfalls: tuple[Shortfall, ...] = ()
+    created: "datetime | None" = None
+    task_id: int | None = None

@@ -1,10 +1,7 @@
 """What a lockfile holds."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from scangate.models.observations import LockFact
+from typing import NamedTuple
 
 
 class Ecosystem(StrEnum):
@@ -44,6 +41,18 @@ class Relation(StrEnum):
     UNKNOWN = "unknown"
 
 
+class LockFact(NamedTuple):
+    """Something notable that a lockfile alone shows, before anything is analysed.
+
+    `check` is the kebab-case word that `lock-…` rules match ("confusion", "extra-index"); `detail` is one
+    sentence for people (may hold text from outside).
+    """
+
+    check: str
+    detail: str
+    line: int = 1
+
+
 class Dependency(NamedTuple):
     """One entry of one lockfile.
 
@@ -70,7 +79,7 @@ class Dependency(NamedTuple):
     path: tuple[str, ...] = ()
     lockfile: str = ""
     line: int = 1
-    facts: tuple["LockFact", ...] = ()
+    facts: tuple[LockFact, ...] = ()
 
 
 class Lockfile(NamedTuple):
@@ -79,7 +88,7 @@ class Lockfile(NamedTuple):
     path: str
     format: str
     dependencies: tuple[Dependency, ...] = ()
-    facts: tuple["LockFact", ...] = ()
+    facts: tuple[LockFact, ...] = ()
     supported: bool = True
     unchanged: bool = False
     """The base has the very same file: nothing of it is new, also where it cannot be read yet."""

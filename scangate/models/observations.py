@@ -1,15 +1,13 @@
 """What there is to be seen of a package: in a report, or in the lockfile alone."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from scangate.models.analysis import Engine, Phase, Shortfall
+from scangate.models.analysis import Phase
+from scangate.models.lockfile import LockFact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostContacted:
+class HostContacted(NamedTuple):
     """A name that was looked up or connected to: lower case, no trailing dot. `via` is "dns", "socket" or both.
 
     `record_types` are the DNS types asked for ("A", "TXT").
@@ -33,8 +31,7 @@ class Network(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketOpened:
+class SocketOpened(NamedTuple):
     """A connect or bind (reports merge them)."""
 
     phase: Phase
@@ -44,14 +41,12 @@ class SocketOpened:
     hostnames: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandRun:
+class CommandRun(NamedTuple):
     phase: Phase
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileTouched:
+class FileTouched(NamedTuple):
     """`read` also stands for failed opens and stats ("looked for")."""
 
     phase: Phase
@@ -61,8 +56,7 @@ class FileTouched:
     delete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaitSeen:
+class BaitSeen(NamedTuple):
     """A planted secret's *value* outside the environment.
 
     `where` is "argv", "host", "sent" (what reached the sandbox's own servers), "stdout" or "stderr".
@@ -77,8 +71,7 @@ class BaitSeen:
     """The text in which it stood, shortened; the value itself is masked."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastPyMileHit:
+class LastPyMileHit(NamedTuple):
     """One suspicious place in a file of a release that is not (so) in its source repository.
 
     `list` is the report's list without "_files": "phantom", "low_risk", "medium_risk", "high_risk".
@@ -96,21 +89,7 @@ class LastPyMileHit:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockFact:
-    """Something notable that a lockfile alone shows, before anything is analysed.
-
-    `check` is the kebab-case word that `lock-…` rules match ("confusion", "extra-index"); `detail` is one
-    sentence for people (may hold text from outside).
-    """
-
-    check: str
-    detail: str
-    line: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagePresent:
+class PackagePresent(NamedTuple):
     """The package is there at all: what a rule on the package alone (a ban) matches."""
 
     name: str
@@ -120,13 +99,3 @@ class PackagePresent:
 Observation = (
     HostContacted | SocketOpened | CommandRun | FileTouched | BaitSeen | LastPyMileHit | LockFact | PackagePresent
 )
-
-
-class Analysed(NamedTuple):
-    """What one report shows. `shortfalls` name what it could not show (blind phase, failed imports …)."""
-
-    engine: Engine
-    observations: tuple[Observation, ...]
-    shortfalls: tuple[Shortfall, ...] = ()
-    created: datetime | None = None
-    task_id: int | None = None

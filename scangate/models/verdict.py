@@ -9,8 +9,8 @@ from scangate.models.lockfile import Dependency, Ecosystem, Lockfile
 if TYPE_CHECKING:  # a run without anything new has none of these
     from datetime import date
 
-    from scangate.models.analysis import Engine, Shortfall
-    from scangate.models.observations import Analysed, Observation
+    from scangate.models.analysis import Analysed, Engine, Shortfall
+    from scangate.models.observations import Observation
 
 
 class Subject(NamedTuple):

@@ -2,21 +2,22 @@
 
 import re
 
-_COMMAND_START = re.compile(r"^(\s*)::", re.MULTILINE)
+# Compiled where they are used: at most one output is made, and most have little from outside in it.
+_COMMAND_START = r"(?m)^(\s*)::"
 
-_COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")
+_COMMAND_ANYWHERE = r"##(?=\w*\[)"
 """`##[command]` of GitHub's and Azure's runners, `##vso[…]` of Azure's alone, `##teamcity[…]`."""
 
-_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_UNSEEN = "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 """Fillers, joiners and selectors that `str.isprintable` lets pass and nobody sees (Default_Ignorable_Code_Point)."""
 
-_PLAIN_WORD = re.compile(r"""[("']?[^\W\d_]+(?:['’-][^\W\d_]+)*[)"']?[.,;:!?…]?[)"']?|\d{1,6},?""")
+_PLAIN_WORD = r"""[("']?[^\W\d_]+(?:['’-][^\W\d_]+)*[)"']?[.,;:!?…]?[)"']?|\d{1,6},?"""
 """A word that no Markdown, and no filter that makes links afterwards, does anything with."""
 
-_PUNCTUATED = re.compile(r"""([("']?)(.+?)([)"'.,;:!?…]*)""", re.DOTALL)
+_PUNCTUATED = r"""(?s)([("']?)(.+?)([)"'.,;:!?…]*)"""
 """What stands before a word, the word, and what stands behind it."""
 
-_HEX = re.compile(r"[0-9a-fA-F]{7,64}\W?")
+_HEX = r"[0-9a-fA-F]{7,64}\W?"
 """What may be the name of a commit."""
 
 
@@ -29,7 +30,7 @@ def terminal(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char if char.isprintable() and not _UNSEEN.match(char) else _visible(char) for char in text)
+    return "".join(char if char.isprintable() and not re.match(_UNSEEN, char) else _visible(char) for char in text)
 
 
 def log(text: str) -> str:
@@ -38,12 +39,12 @@ def log(text: str) -> str:
     GitHub's runner obeys `::command::` at the start of a line and `##[command]` anywhere, Azure's `##vso[command]`.
     Wrapping can move foreign text to a line's start, so this is done to the finished text.
     """
-    return _COMMAND_ANYWHERE.sub(r"##\\", _COMMAND_START.sub(r"\1:\\:", text))
+    return re.sub(_COMMAND_ANYWHERE, r"##\\", re.sub(_COMMAND_START, r"\1:\\:", text))
 
 
 def json(text: str) -> str:
     """The same for a whole JSON document: to its reader it stays what it was, for one `#` becomes an escape."""
-    return _COMMAND_ANYWHERE.sub(r"#\\u0023", text)
+    return re.sub(_COMMAND_ANYWHERE, r"#\\u0023", text)
 
 
 def command_data(text: str) -> str:
@@ -82,10 +83,10 @@ def prose(text: str, *, cell: bool = False) -> str:
     pieces: list[str] = []
     special: list[str] = []
     for word in text.split():
-        if _PLAIN_WORD.fullmatch(word) and not _HEX.fullmatch(word):
+        if re.fullmatch(_PLAIN_WORD, word) and not re.fullmatch(_HEX, word):
             pieces += [*_span(special, cell=cell), word]
             continue
-        found = _PUNCTUATED.fullmatch(word)
+        found = re.fullmatch(_PUNCTUATED, word)
         lead, core, tail = found.groups() if found else ("", word, "")
         if lead:
             pieces += _span(special, cell=cell)
@@ -116,7 +117,7 @@ def xml(text: str) -> str:
         .replace(">", "&gt;")
         .replace('"', "&quot;")
     )
-    return _COMMAND_ANYWHERE.sub("#&#35;", text.replace("'", "&apos;").replace("::", ":&#58;"))
+    return re.sub(_COMMAND_ANYWHERE, "#&#35;", text.replace("'", "&apos;").replace("::", ":&#58;"))
 
 
 def shorten(text: str, limit: int) -> str:

@@ -3,13 +3,13 @@
 import shlex
 from typing import assert_never
 
+from scangate.models.lockfile import LockFact
 from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     Observation,
     PackagePresent,

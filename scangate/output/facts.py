@@ -3,13 +3,11 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, assert_never
 
-from scangate.models.analysis import OutcomeCode
+from scangate.models.analysis import Analysed, OutcomeCode
 from scangate.models.changes import Change, ChangeKind
-from scangate.models.lockfile import Dependency
-from scangate.models.observations import Analysed, LockFact
+from scangate.models.lockfile import Dependency, LockFact
 from scangate.models.verdict import (
     Action,
     Allowed,
@@ -108,12 +106,12 @@ def places(found: Iterable[Location]) -> list[str]:
     return [f"{path}:{line}" for path, line in found]
 
 
-_PLACE = re.compile(r"(.+):(\d{1,9})", re.DOTALL)
+_PLACE = r"(?s)(.+):(\d{1,9})"
 
 
 def place_in_policy(where: str, tree: Tree) -> Location | None:
     """The file and line of "scangate.yml:12", as those of a lockfile; None for "default"."""
-    found = _PLACE.fullmatch(where)
+    found = re.fullmatch(_PLACE, where)
     return (tree.of_policy(found[1]), int(found[2])) if found else None
 
 
@@ -128,8 +126,7 @@ def allowance(allowed: Allowed) -> str:
     return f"{allowed.reason} ({allowed.where}{owner}, until {allowed.expires})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class Gap(NamedTuple):
     """One reason for which something was not analysed, or not wholly, with all that it is true of.
 
     `subjects` are packages and lockfiles, `details` what was said of them, `deciders` who set the action.

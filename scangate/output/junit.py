@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from scangate.models.observations import Analysed
+from scangate.models.analysis import Analysed
 from scangate.models.verdict import Action, Finding, LockfileVerdict, PolicyNotice, Status, SubjectVerdict, Verdict
 from scangate.output import escape, facts
 from scangate.output.advice import MEANING

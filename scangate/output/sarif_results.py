@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scangate.models.lockfile import Dependency
-from scangate.models.observations import LockFact, Observation
+from scangate.models.lockfile import Dependency, LockFact
+from scangate.models.observations import Observation
 from scangate.models.verdict import Allowed, Decider, Finding, LockfileVerdict, SubjectVerdict, Verdict
 from scangate.output import facts
 from scangate.output.base import Tree

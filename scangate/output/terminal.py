@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from scangate.models.verdict import Action, Finding, OutcomeAction, Status, Verdict
 from scangate.output import escape, facts
 from scangate.output.advice import MEANING
-from scangate.output.evidence import describe
 
 MAX_EVIDENCE_LINES = 3
 MAX_PLACES = 3
@@ -98,6 +97,8 @@ def _where(page: _Page, item: facts.ItemVerdict) -> None:
 
 
 def _finding(page: _Page, finding: Finding) -> None:
+    from scangate.output.evidence import describe  # where there is any: most runs find nothing
+
     head = f"{_safe(finding.rule)} ({_safe(facts.decision(finding))})"
     page.paragraph(f"{head}: {_safe(finding.title)}", indent=4, hang=2)
     _list(page, [describe(observation) for observation in finding.evidence], indent=6)
@@ -122,6 +123,8 @@ def _warned(page: _Page, items: list[facts.ItemVerdict]) -> None:
     ]
     if not rows:
         return
+    from scangate.output.evidence import describe
+
     page.heading("Warnings and notes:")
     for item, finding in rows[:MAX_WARNED]:
         place = next(iter(facts.places(facts.locations_of(item, finding))), "")

@@ -1,21 +1,18 @@
 """The verdict as JSON: complete, versioned, described by docs/schema/verdict-v1.json."""
 
 import json
-from dataclasses import fields
 from typing import Any
 
 from scangate.errors import ExitCode
-from scangate.models.analysis import Shortfall
+from scangate.models.analysis import Analysed, Shortfall
 from scangate.models.changes import Change
-from scangate.models.lockfile import Dependency
+from scangate.models.lockfile import Dependency, LockFact
 from scangate.models.observations import (
-    Analysed,
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Observation,
     PackagePresent,
     SocketOpened,
@@ -202,7 +199,6 @@ def _notice(notice: PolicyNotice) -> dict[str, Any]:
 
 def _observation(observation: Observation) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": OBSERVATION_TYPES[type(observation)], "text": describe(observation)}
-    for field in fields(observation):
-        value = getattr(observation, field.name)
-        shown[field.name] = list(value) if isinstance(value, tuple) else value
+    for name, value in observation._asdict().items():
+        shown[name] = list(value) if isinstance(value, tuple) else value
     return shown

@@ -11,17 +11,15 @@ from datetime import date
 from importlib import resources
 
 from scangate.errors import PurlError
-from scangate.models.analysis import Engine, Phase
+from scangate.models.analysis import Analysed, Engine, Phase
 from scangate.models.changes import Change, ChangeKind
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Relation, Scope
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Relation, Scope
 from scangate.models.observations import (
-    Analysed,
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     Observation,
     SocketOpened,

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from scangate.models.analysis import Engine
+from scangate.models.lockfile import LockFact
 from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     PackagePresent,
     SocketOpened,

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import assert_never
 
-from scangate.models.analysis import Engine, OutcomeCode, Shortfall
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Shortfall
 from scangate.models.lockfile import Lockfile
-from scangate.models.observations import Analysed
 from scangate.models.verdict import (
     Action,
     DecidedShortfall,

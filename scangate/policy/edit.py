@@ -12,13 +12,13 @@ from datetime import date
 from typing import assert_never
 
 from scangate.errors import PolicyError
+from scangate.models.lockfile import LockFact
 from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Observation,
     PackagePresent,
     SocketOpened,

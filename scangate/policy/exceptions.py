@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import date
 
 from scangate.errors import PurlError
+from scangate.models.analysis import Analysed
 from scangate.models.lockfile import Lockfile
-from scangate.models.observations import Analysed, Observation
+from scangate.models.observations import Observation
 from scangate.models.verdict import Allowed, Finding, PolicyNotice, Subject
 from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Excuse, Package

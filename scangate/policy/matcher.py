@@ -8,10 +8,10 @@ what matches, hardly with the number of rules.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from scangate.models.analysis import Engine, Phase
+from scangate.models.analysis import Analysed, Engine, Phase
 from scangate.models.changes import ChangeKind
 from scangate.models.lockfile import Ecosystem, Lockfile
-from scangate.models.observations import Analysed, Observation, PackagePresent
+from scangate.models.observations import Observation, PackagePresent
 from scangate.models.verdict import Finding, Subject
 from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Lens, Package

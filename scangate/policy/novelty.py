@@ -6,13 +6,13 @@ from typing import assert_never
 
 from scangate.models.analysis import Engine
 from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import LockFact
 from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Observation,
     PackagePresent,
     SocketOpened,

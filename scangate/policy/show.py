@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, assert_never
 
-from scangate.models.observations import Analysed, Observation
+from scangate.models.analysis import Analysed
+from scangate.models.observations import Observation
 from scangate.models.verdict import DecidedBy, Decider, Subject
 from scangate.policy.model import (
     AllOf,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, assert_never
 
-from scangate.models.analysis import Engine, Phase
-from scangate.models.observations import Analysed, LastPyMileHit, Observation, PackagePresent
+from scangate.models.analysis import Analysed, Engine, Phase
+from scangate.models.observations import LastPyMileHit, Observation, PackagePresent
 from scangate.models.verdict import Subject
 from scangate.policy import patterns, show
 from scangate.policy.conditions import KINDS, Key, ObservationKind, Value, tests_of

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from scangate import purls
 from scangate.errors import ReportError
-from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase, Shortfall
 from scangate.models.lockfile import Ecosystem
-from scangate.models.observations import Analysed, Observation
+from scangate.models.observations import Observation
 from scangate.reports import dynamic, identity, lastpymile
 from scangate.reports.shapes import integer, malformed, mapping, parse, parse_text, shown, text
 

@@ -10,8 +10,7 @@ from packaging.version import Version
 from scangate.changes.select import identity, select_new
 from scangate.changes.versions import direction
 from scangate.models.changes import ChangeKind, Selection
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Scope
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Scope
 
 NPM = "npm-package-lock"
 A, B, C = (f"sha512:{letter * 128}" for letter in "abc")
@@ -190,7 +189,7 @@ def test_entries_without_a_purl_are_told_apart_by_kind_name_version_and_source()
 
 def test_a_new_fact_makes_an_entry_new_and_a_moved_line_does_not() -> None:
     fact = LockFact(check="plain-http", detail="requirements.txt:3: it is fetched without encryption.", line=3)
-    moved = replace(fact, detail="requirements.txt:9: it is fetched without encryption.", line=9)
+    moved = fact._replace(detail="requirements.txt:9: it is fetched without encryption.", line=9)
     assert labels(select_new([lock(npm(facts=(fact,)))], [lock(npm())])) == [("facts", "left", "1.0.0", "1.0.0")]
     assert not new(select_new([lock(npm(facts=(moved,)))], [lock(npm(facts=(fact,)))]))
     assert select_new([lock(facts=(moved,))], [lock(facts=(fact,))]).lockfiles[0].facts == ()

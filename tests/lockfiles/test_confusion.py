@@ -3,8 +3,7 @@
 import pytest
 
 from scangate.lockfiles.confusion import tie_private_names
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile
 
 
 def entry(kind: Kind, registry: str | None = None, *, name: str = "tools", **more: object) -> Dependency:

@@ -2,17 +2,15 @@
 
 from datetime import UTC, date, datetime
 
-from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase, Shortfall
 from scangate.models.changes import Change, ChangeKind, Compared
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.models.observations import (
-    Analysed,
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     PackagePresent,
     SocketOpened,

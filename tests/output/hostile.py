@@ -4,14 +4,13 @@ from datetime import date
 
 from scangate.models.analysis import OutcomeCode, Phase, Shortfall
 from scangate.models.changes import Change, ChangeKind, Compared
-from scangate.models.lockfile import Lockfile, Scope
+from scangate.models.lockfile import LockFact, Lockfile, Scope
 from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     PackagePresent,
     SocketOpened,

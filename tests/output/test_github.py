@@ -119,7 +119,7 @@ def test_an_outage_is_one_annotation_for_all_that_it_hits() -> None:
 
 
 def test_messages_keep_to_the_limit_as_the_runner_counts() -> None:
-    evidence = tuple(replace(EVIDENCE[0], host="\U00020000" * 600) for _ in range(50))
+    evidence = tuple(EVIDENCE[0]._replace(host="\U00020000" * 600) for _ in range(50))
     item = SubjectVerdict(
         subject=subject(dependency("a", "1", line=1)), status=Status.BLOCKED, findings=(finding("net-x", *evidence),)
     )

@@ -6,8 +6,7 @@ import re
 import pytest
 
 from scangate.errors import ExitCode
-from scangate.models.lockfile import Lockfile
-from scangate.models.observations import LockFact
+from scangate.models.lockfile import LockFact, Lockfile
 from scangate.models.verdict import Action, LockfileVerdict, PolicyNotice, Status, SubjectVerdict, Verdict
 from scangate.output import FORMATS
 from scangate.output.base import Setting, Tree

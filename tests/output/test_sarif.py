@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from scangate.errors import ExitCode
 from scangate.models.analysis import Engine, OutcomeCode, Phase
-from scangate.models.lockfile import Dependency, Lockfile
-from scangate.models.observations import CommandRun, LockFact
+from scangate.models.lockfile import Dependency, LockFact, Lockfile
+from scangate.models.observations import CommandRun
 from scangate.models.verdict import (
     Action,
     Allowed,

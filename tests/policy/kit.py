@@ -10,9 +10,9 @@ from typing import Any
 import jsonschema
 import yaml
 
-from scangate.models.analysis import Engine, Shortfall
+from scangate.models.analysis import Analysed, Engine, Shortfall
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
-from scangate.models.observations import Analysed, Observation
+from scangate.models.observations import Observation
 from scangate.models.verdict import Finding, Subject, Verdict
 from scangate.policy import json_schema, loader
 from scangate.policy.decision import decide

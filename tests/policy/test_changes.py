@@ -5,17 +5,15 @@ from collections.abc import Sequence
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models.analysis import Engine, Phase
+from scangate.models.analysis import Analysed, Engine, Phase
 from scangate.models.changes import Change, ChangeKind
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile
 from scangate.models.observations import (
-    Analysed,
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     Observation,
     SocketOpened,

@@ -5,17 +5,9 @@ from datetime import date, timedelta
 import pytest
 
 from scangate.errors import ExitCode
-from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
-from scangate.models.lockfile import Kind, Lockfile
-from scangate.models.observations import (
-    Analysed,
-    BaitSeen,
-    CommandRun,
-    FileTouched,
-    HostContacted,
-    LockFact,
-    Observation,
-)
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.lockfile import Kind, LockFact, Lockfile
+from scangate.models.observations import BaitSeen, CommandRun, FileTouched, HostContacted, Observation
 from scangate.models.verdict import BUILT_IN, Mode, OutcomeAction, Status, Subject, Verdict
 from scangate.policy.exit_codes import exit_code
 from scangate.policy.model import Policy

@@ -6,17 +6,9 @@ from pathlib import Path
 import pytest
 
 from scangate.errors import ExitCode
-from scangate.models.analysis import Engine, Phase
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
-from scangate.models.observations import (
-    Analysed,
-    CommandRun,
-    FileTouched,
-    HostContacted,
-    LockFact,
-    Network,
-    SocketOpened,
-)
+from scangate.models.analysis import Analysed, Engine, Phase
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
+from scangate.models.observations import CommandRun, FileTouched, HostContacted, Network, SocketOpened
 from scangate.models.verdict import Status, Subject, SubjectVerdict, Verdict
 from scangate.policy import loader
 from scangate.policy.decision import decide

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from scangate.models.analysis import Engine, Phase
+from scangate.models.analysis import Analysed, Engine, Phase
 from scangate.models.lockfile import Ecosystem
-from scangate.models.observations import Analysed, CommandRun, FileTouched, LastPyMileHit, Observation
+from scangate.models.observations import CommandRun, FileTouched, LastPyMileHit, Observation
 from scangate.models.verdict import Action, Severity, Subject
 from scangate.policy import cases, loader
 from scangate.policy.cases import OneRule

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from scangate.errors import PolicyError
 from scangate.models.analysis import Phase
+from scangate.models.lockfile import LockFact
 from scangate.models.observations import (
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     Observation,
     SocketOpened,
@@ -211,7 +211,7 @@ def test_pinned_evidence_fits_what_was_seen_and_nothing_else(seen: Observation, 
         return finding.allowed is not None
 
     assert allowed(seen)
-    alike = replace(other, phase=Phase.IMPORT) == replace(seen, phase=Phase.IMPORT)  # type: ignore[call-arg]  # all of these have one
+    alike = other._replace(phase=Phase.IMPORT) == replace(seen, phase=Phase.IMPORT)  # type: ignore[call-arg]  # all of these have one
     if type(other) is type(seen) and not alike and not isinstance(other, SocketOpened | CommandRun | BaitSeen):
         assert not allowed(seen, other)
 

@@ -5,16 +5,14 @@ from datetime import date, timedelta
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
-from scangate.models.lockfile import Lockfile
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.lockfile import LockFact, Lockfile
 from scangate.models.observations import (
-    Analysed,
     BaitSeen,
     CommandRun,
     FileTouched,
     HostContacted,
     LastPyMileHit,
-    LockFact,
     Network,
     Observation,
     SocketOpened,

@@ -3,9 +3,9 @@
 import pytest
 
 from scangate.errors import PolicyError
-from scangate.models.analysis import Engine, Phase
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile, Relation, Scope
-from scangate.models.observations import Analysed, CommandRun, HostContacted, LastPyMileHit, LockFact, Observation
+from scangate.models.analysis import Analysed, Engine, Phase
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
+from scangate.models.observations import CommandRun, HostContacted, LastPyMileHit, Observation
 from scangate.models.verdict import Action, Decider, Finding, Status
 from scangate.policy import loader
 from scangate.policy.model import Policy

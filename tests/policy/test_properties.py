@@ -13,17 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate.errors import PolicyError, PolicyProblem
-from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase, Shortfall
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, Relation, Scope
-from scangate.models.observations import (
-    Analysed,
-    CommandRun,
-    FileTouched,
-    HostContacted,
-    Network,
-    Observation,
-    SocketOpened,
-)
+from scangate.models.observations import CommandRun, FileTouched, HostContacted, Network, Observation, SocketOpened
 from scangate.models.verdict import Action, DecidedBy, Decider, OutcomeAction, Severity, Status, Subject, SubjectVerdict
 from scangate.policy import loader
 from scangate.policy.matcher import Matcher

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.models.analysis import Engine, Phase
+from scangate.models.analysis import Analysed, Engine, Phase
 from scangate.models.lockfile import Ecosystem
 from scangate.models.observations import (
-    Analysed,
     CommandRun,
     FileTouched,
     HostContacted,
@@ -200,7 +199,7 @@ def test_a_file_of_which_a_group_is_missing() -> None:
     (look,) = traces["pair"].looks
     assert look.why == "together: group 2 is not hit in this file"
     traces = _agree(
-        RULES, package("thing", "1.2.3", engine=Engine.LASTPYMILE, observations=(replace(hit, test_name=""),))
+        RULES, package("thing", "1.2.3", engine=Engine.LASTPYMILE, observations=(hit._replace(test_name=""),))
     )
     (look,) = traces["pair"].looks
     assert look.why == "hits no group of together"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scangate.models.analysis import Engine, Shortfall
-from scangate.models.observations import Analysed, Observation
+from scangate.models.analysis import Analysed, Engine, Shortfall
+from scangate.models.observations import Observation
 from scangate.reports import reader
 
 ASSETS = Path(__file__).parent.parent / "assets" / "reports"

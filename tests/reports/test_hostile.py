@@ -8,8 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scangate.models.analysis import Engine, OutcomeCode, Shortfall
-from scangate.models.observations import Analysed
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Shortfall
 
 from .samples import ASSETS, LASTPYMILE, MADE, read
 

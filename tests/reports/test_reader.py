@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from scangate.errors import PurlError, ReportError
-from scangate.models.analysis import Engine, OutcomeCode, Phase
-from scangate.models.observations import Analysed
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase
 from scangate.reports import reader
 
 from .samples import ASSETS, MADE, NOW, REAL, analysed, codes, document, phase, read, refused

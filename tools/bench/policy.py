@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
-from scangate.models.analysis import Engine
+from scangate.models.analysis import Analysed, Engine
 from scangate.models.lockfile import Ecosystem
-from scangate.models.observations import Analysed
 from scangate.models.verdict import Subject
 from scangate.policy import loader
 from scangate.policy.decision import decide

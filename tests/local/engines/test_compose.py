@@ -8,8 +8,8 @@ import pytest
 from scangate import purls
 from scangate.local.engines import compose, normalise
 from scangate.local.sandbox.base import LookedUp, PhaseTrace, Ran, Reached, Touched
-from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
-from scangate.models.observations import Analysed, BaitSeen, CommandRun, FileTouched, Network, SocketOpened
+from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase, Shortfall
+from scangate.models.observations import BaitSeen, CommandRun, FileTouched, Network, SocketOpened
 from scangate.reports import reader
 
 PURL = purls.parse("pkg:npm/%40me/app@1.0.0")

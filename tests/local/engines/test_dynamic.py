@@ -21,8 +21,7 @@ from scangate.local.sandbox import base as sandboxes
 from scangate.local.sandbox.base import PhaseTrace, SandboxFailed
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from scangate.local.sandbox.launch import TOOLS
-from scangate.models.analysis import Engine, OutcomeCode
-from scangate.models.observations import Analysed
+from scangate.models.analysis import Analysed, Engine, OutcomeCode
 from scangate.reports import reader
 from tests.local.fetch.registry import Registry, running, sdist, wheel
 
