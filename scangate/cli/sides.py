@@ -165,13 +165,13 @@ class Sides:
         from scangate.changes.select import manifests, select_new
         from scangate.lockfiles.examine import examine
 
-        parsed = lockfiles.read_all(
-            found.current, registries, named=named(found.current, self._args.paths, self._context.cwd)
+        asked_for = named(found.current, self._args.paths, self._context.cwd)
+        parsed, base, unreadable = lockfiles.read_both_sides(
+            found.current, found.before, registries, named=asked_for, same=found.same
         )
         current = examine(parsed, registries)
         if self._before is None:
             return Read(current=current, selection=Selection(lockfiles=current, compared=self.compared))
-        base, notices = _read_base(found, parsed, registries)
         paths = {one.path for one in parsed}
         selection = select_new(
             current,
@@ -182,7 +182,11 @@ class Sides:
             left=[one.path for one in base if one.path not in paths and self._is_left(one.path, manifests(one))],
             compared=self.compared,
         )
-        return Read(current=current, selection=selection, notices=notices)
+        return Read(
+            current=current,
+            selection=selection,
+            notices=tuple(_unreadable(path, error) for path, error in unreadable.items()),
+        )
 
     def unread(self, found: Found) -> Selection:
         """The selection where nothing differs, or surely nothing is new: nothing need be read."""
@@ -305,29 +309,6 @@ def _moved(path: str, before: str | None, now: str | None) -> PolicyNotice:
     return PolicyNotice(code="submodule-changed", message=message, where=path)
 
 
-def _read_base(
-    found: Found, parsed: Sequence[Lockfile], registries: Registries
-) -> tuple[tuple[Lockfile, ...], tuple[PolicyNotice, ...]]:
-    """The base's lockfiles; of the current ones, `parsed`, the same need not be parsed again, the others not wholly."""
-    from scangate.lockfiles.selection import is_prose, without_overlaps
-
-    base: list[Lockfile] = []
-    notices: list[PolicyNotice] = []
-    current = {one.path: one for one in parsed}
-    files = {one.path: one.files for one in found.current}
-    for one in without_overlaps(found.before):
-        now = current.get(one.path)
-        try:
-            if now is None:
-                base.append(lockfiles.read(one.path, one.format, one.files, registries))
-            elif one.path in found.same:
-                base.append(now)
-            else:
-                base.append(lockfiles.read_beside(one, now, files[one.path], registries))
-        except LockfileError as exc:
-            if is_prose(one):
-                continue
-            message = f"The base's lockfile cannot be read, so that all of it counts as new: {exc.message}"
-            notices.append(PolicyNotice(code="base-unreadable", message=message, where=one.path))
-            base.append(Lockfile(path=one.path, format=one.format))
-    return tuple(base), tuple(notices)
+def _unreadable(path: str, error: LockfileError) -> PolicyNotice:
+    message = f"The base's lockfile cannot be read, so that all of it counts as new: {error.message}"
+    return PolicyNotice(code="base-unreadable", message=message, where=path)

@@ -5,8 +5,10 @@ loads tomllib, one without requirements files never loads packaging.
 """
 
 import posixpath
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from scangate.errors import LockfileError, PurlError, UsageError
 from scangate.files import Files
@@ -87,30 +89,17 @@ def read(path: str, format_: str, files: Files, registries: Registries) -> Lockf
         if any(format_ == known for _, known in _FILE_NAMES):
             return Lockfile(path=path, format=format_, supported=False)
         raise UsageError(f"{format_!r} is not a lockfile format.", f"Use one of {', '.join(FORMATS)}.")
-    try:
+    with _last_line(path):
         return loader().read(path, files, registries)
+
+
+@contextmanager
+def _last_line(path: str) -> Iterator[None]:
+    """A name that no registry can have is the lockfile's error; the formats check what they can."""
+    try:
+        yield
     except PurlError as exc:
-        # A name that no registry can have; the formats check what they can, this is the last line.
         raise LockfileError(path, exc.message, "Make the lockfile anew with the package manager.") from exc
-
-
-def read_beside(base: Found, current: Lockfile, files: Files, registries: Registries) -> Lockfile:
-    """Read the base's state of a lockfile that was read already: `current`, from `files`.
-
-    Lines, relations and paths of entries that both have may be the current ones. Raises LockfileError.
-    """
-    npmrc = posixpath.join(posixpath.dirname(base.path), ".npmrc")
-    trees = (base.files, files)
-    is_alone = registries == NO_REGISTRIES and not any(tree.read(npmrc) is not None for tree in trees)
-    if base.format == current.format == "npm-package-lock" and is_alone:
-        from scangate.lockfiles import npm_base
-
-        before, now = (tree.read(base.path) for tree in trees)
-        if before is not None and now is not None:
-            found = npm_base.read_beside(before, current, now)
-            if found is not None:
-                return found
-    return read(base.path, base.format, base.files, registries)
 
 
 def adds_nothing(format_: str, current: bytes, base: bytes) -> bool:
@@ -125,18 +114,25 @@ def adds_nothing(format_: str, current: bytes, base: bytes) -> bool:
     return npm_same.adds_nothing(current, base)
 
 
-def read_all(found: Sequence[Found], registries: Registries, *, named: Collection[str] = ()) -> tuple[Lockfile, ...]:
+def read_all(
+    found: Sequence[Found],
+    registries: Registries,
+    *,
+    named: Collection[str] = (),
+    reading: Callable[[Found], Lockfile] | None = None,
+) -> tuple[Lockfile, ...]:
     """Read every lockfile that says something of its own, in the given order.
 
     Left out: what another one covers (`selection.without_overlaps`), and texts that only have the name of a
     requirements file (`selection.is_prose`), unless their path is among `named`: those were asked for.
-    Raises LockfileError where one cannot be read completely, also where all would be left out.
+    `reading` reads one of them. Raises LockfileError where one cannot be read completely, also where all would be
+    left out.
     """
     lockfiles: list[Lockfile] = []
     prose: LockfileError | None = None
     for one in without_overlaps(found):
         try:
-            lockfiles.append(read(one.path, one.format, one.files, registries))
+            lockfiles.append(reading(one) if reading else read(one.path, one.format, one.files, registries))
         except LockfileError as exc:
             if one.path in named or not is_prose(one):
                 raise
@@ -144,3 +140,69 @@ def read_all(found: Sequence[Found], registries: Registries, *, named: Collectio
     if prose is not None and not lockfiles:
         raise prose
     return tuple(lockfiles)
+
+
+class BothSides(NamedTuple):
+    """The current lockfiles and the base's; those of the base that are `unreadable`, by path, hold nothing there."""
+
+    current: tuple[Lockfile, ...]
+    base: tuple[Lockfile, ...]
+    unreadable: Mapping[str, LockfileError]
+
+
+def read_both_sides(
+    found: Sequence[Found],
+    before: Sequence[Found],
+    registries: Registries,
+    *,
+    named: Collection[str] = (),
+    same: Collection[str] = (),
+) -> BothSides:
+    """Read the current lockfiles as `read_all` does, and the base's beside them: what both have is read once.
+
+    `same` are the paths of those of which both sides have the same. Lines, relations and paths of the base's entries
+    may be the current ones. Raises LockfileError for a current one.
+    """
+    earlier = {one.path: one for one in without_overlaps(before)}
+    base: dict[str, Lockfile] = {}
+
+    def reading(one: Found) -> Lockfile:
+        other = earlier.get(one.path)
+        if other is not None and one.path not in same and _may_be_read_together(one, other, registries):
+            now, then = _read_together(one, other)
+        else:
+            now = read(one.path, one.format, one.files, registries)
+            then = now if other is not None and one.path in same else None
+        if then is not None:
+            base[one.path] = then
+        return now
+
+    current = read_all(found, registries, named=named, reading=reading)
+    unreadable: dict[str, LockfileError] = {}
+    for path, one in earlier.items():
+        if path in base:
+            continue
+        try:
+            base[path] = read(path, one.format, one.files, registries)
+        except LockfileError as exc:
+            if not is_prose(one):
+                unreadable[path] = exc
+                base[path] = Lockfile(path=path, format=one.format)
+    ordered = tuple(base[path] for path in earlier if path in base)
+    return BothSides(current=current, base=ordered, unreadable=unreadable)
+
+
+def _may_be_read_together(current: Found, base: Found, registries: Registries) -> bool:
+    npmrc = posixpath.join(posixpath.dirname(base.path), ".npmrc")
+    return (
+        base.format == current.format == "npm-package-lock"
+        and registries == NO_REGISTRIES
+        and not any(one.files.read(npmrc) is not None for one in (base, current))
+    )
+
+
+def _read_together(current: Found, base: Found) -> tuple[Lockfile, Lockfile | None]:
+    from scangate.lockfiles import npm_base
+
+    with _last_line(current.path):
+        return npm_base.read_both(current.path, current.files, base.files)

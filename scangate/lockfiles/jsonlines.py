@@ -28,22 +28,30 @@ _CONFLICT = re.compile(r"^(?:<<<<<<<|=======|>>>>>>>)", re.MULTILINE)
 
 
 class Object(dict[str, object]):
-    """A JSON object that knows the 1-based line of each of its keys."""
+    """A JSON object that knows the 1-based line of each of its keys, and, if asked to keep it, the text of each value.
 
-    __slots__ = ("lines",)
+    Kept are the texts of objects that the Shape does not name.
+    """
+
+    __slots__ = ("lines", "texts")
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: dict[str, int] = {}
+        self.texts: dict[str, str] = {}
 
 
 class _DuplicateKeyError(ValueError):
     """Raised within the decoder, which knows no position."""
 
 
-def parse(content: bytes, path: str, shape: Shape) -> Object:
-    """Read a document that is one object. Raises LockfileError with line and column."""
-    return _Reader(_decode(content, path), path).document(shape)
+def parse(content: bytes, path: str, shape: Shape, *, keep_texts: bool = False, like: Object | None = None) -> Object:
+    """Read a document that is one object. Raises LockfileError with line and column.
+
+    `like` is another document of that shape whose texts were kept: an object that stands here in the same words at the
+    same keys is not read again, but is the very same one.
+    """
+    return _Reader(_decode(content, path), path, keep_texts=keep_texts).document(shape, like)
 
 
 def _decode(content: bytes, path: str) -> str:
@@ -74,30 +82,31 @@ def _refuse_constant(text: str) -> NoReturn:
 class _Reader:
     """One pass over one text. `line` is the line of `counted`, up to which newlines have been counted."""
 
-    def __init__(self, text: str, path: str) -> None:
+    def __init__(self, text: str, path: str, *, keep_texts: bool) -> None:
         self.text = text
         self.path = path
+        self.keep_texts = keep_texts
         self.counted = 0
         self.line = 1
         self.decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant).raw_decode
 
-    def document(self, shape: Shape) -> Object:
+    def document(self, shape: Shape, like: Object | None) -> Object:
         start = self._skip(0)
         if not self.text.startswith("{", start):
             raise self._not_an_object(start)
-        found, end = self._object(start, shape, 1)
+        found, end = self._object(start, shape, like or Object(), 1)
         end = self._skip(end)
         if end != len(self.text):
             raise self._error(end, "text behind the end of the document")
         return found
 
-    def _object(self, start: int, shape: Shape, depth: int) -> tuple[Object, int]:
+    def _object(self, start: int, shape: Shape, like: Object, depth: int) -> tuple[Object, int]:
         """The object that starts at `start` with "{", and the position behind its "}"."""
         if depth > MAX_DEPTH:
             raise self._error(start, f"nested deeper than {MAX_DEPTH} levels")
         text, count, next_member = self.text, self.text.count, _NEXT_MEMBER.match
         found = Object()
-        lines, every = found.lines, shape.get("*")
+        lines, every, known = found.lines, shape.get("*"), like.texts
         position = self._skip(start + 1)
         if text.startswith("}", position):
             return found, position + 1
@@ -114,10 +123,19 @@ class _Reader:
             lines[key] = self.line
             inner = shape.get(key, every)
             position = member.end()
-            if inner and text.startswith("{", position):
-                found[key], position = self._object(position, inner, depth + 1)
+            if key in known and text.startswith(known[key], position):
+                # An object's text ends where the object does, whatever stands behind it.
+                found[key] = like[key]
+                position += len(known[key])
+            elif inner and text.startswith("{", position):
+                other = like.get(key)
+                other = other if isinstance(other, Object) else Object()
+                found[key], position = self._object(position, inner, other, depth + 1)
             else:
+                value_at = position
                 found[key], position = self._leaf(position)
+                if self.keep_texts and text.startswith("{", value_at):
+                    found.texts[key] = text[value_at:position]
             member = next_member(text, position)
         end = self._skip(position)
         if not text.startswith("}", end):

@@ -34,15 +34,21 @@ def read(path: str, files: Files, registries: Registries) -> Lockfile:
 
     Complete or not at all: raises LockfileError with file, place, problem and advice.
     """
+    with collector_at_rest():
+        document = jsonlines.parse(content_of(path, files), path, npm_entries.SHAPE)
+        return lockfile_of(document, path, files, registries)[0]
+
+
+def content_of(path: str, files: Files) -> bytes:
+    """Raises LockfileError where there is no such file."""
     content = files.read(path)
     if content is None:
         raise LockfileError(path, "no such file", "Check the path.")
-    with _collector_at_rest():
-        return _read(content, path, files, registries)
+    return content
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def collector_at_rest() -> Iterator[None]:
     """Reading makes a hundred thousand objects and no cycle: to look for cycles would cost an eighth of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -53,9 +59,9 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-def _read(content: bytes, path: str, files: Files, registries: Registries) -> Lockfile:
+def lockfile_of(document: jsonlines.Object, path: str, files: Files, registries: Registries) -> tuple[Lockfile, Tree]:
+    """What the document says, and its entries. Raises LockfileError."""
     folder = path[: path.rfind("/") + 1]
-    document = jsonlines.parse(content, path, npm_entries.SHAPE)
     _check_version(document, path)
     packages = document.get("packages")
     facts: tuple[LockFact, ...] = ()
@@ -67,7 +73,7 @@ def _read(content: bytes, path: str, files: Files, registries: Registries) -> Lo
     else:
         raise LockfileError(path, "packages are not an object", _HINT, line=document.lines["packages"])
     dependencies = dependencies_of(tree, path, npmrc.read(folder, files), registries)
-    return Lockfile(path=path, format=NAME, dependencies=dependencies, facts=facts)
+    return Lockfile(path=path, format=NAME, dependencies=dependencies, facts=facts), tree
 
 
 def _check_version(document: jsonlines.Object, path: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scangate import lockfiles
 from scangate.changes.select import select_new
 from scangate.lockfiles.examine import examine
-from scangate.lockfiles.npm_base import read_beside
+from scangate.lockfiles.npm_base import read_both
 from scangate.lockfiles.npm_same import adds_nothing
 from scangate.models.changes import Selection
 from scangate.models.lockfile import Lockfile
@@ -35,6 +35,13 @@ def text(content: Document) -> bytes:
 def read(content: bytes) -> Lockfile:
     files = Memory({"package-lock.json": content})
     return lockfiles.read("package-lock.json", "npm-package-lock", files, NO_REGISTRIES)
+
+
+def beside(now: bytes, before: bytes) -> Lockfile | None:
+    """The base's state, as it is read together with the current one, which must be what it is alone."""
+    current, base = read_both("package-lock.json", *(Memory({"package-lock.json": each}) for each in (now, before)))
+    assert current == read(now)
+    return base
 
 
 def whole(content: bytes) -> tuple[Lockfile, ...]:
@@ -222,10 +229,10 @@ def told(selection: Selection) -> list[tuple[object, ...]]:
 
 def agree(now: bytes, before: bytes) -> bool:
     """Whether the base could be read beside the current state; what is new must then be the same as by a whole read."""
-    beside = read_beside(before, read(now), now)
-    if beside is None:
+    base = beside(now, before)
+    if base is None:
         return False
-    short = select_new(whole(now), examine([beside], NO_REGISTRIES))
+    short = select_new(whole(now), examine([base], NO_REGISTRIES))
     long = select_new(whole(now), whole(before))
     assert told(short) == told(long)
     assert short.lockfiles == long.lockfiles
@@ -271,4 +278,4 @@ def test_the_base_read_beside_the_current_state_is_the_base_read_wholly(base: En
 )
 def test_a_base_that_has_to_be_read_wholly(base: bytes) -> None:
     now = text(document(PLAIN))
-    assert read_beside(base, read(now), now) is None
+    assert beside(now, base) is None
