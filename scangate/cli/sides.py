@@ -162,7 +162,8 @@ class Sides:
         """
         if found.is_same or (registries == NO_REGISTRIES and not found.archives and self._adds_nothing(found)):
             return Read(current=(), selection=self.unread(found))
-        from scangate.changes.select import manifests, select_new
+        from scangate.changes.deletion import manifests
+        from scangate.changes.select import select_new
         from scangate.lockfiles.examine import examine
 
         asked_for = named(found.current, self._args.paths, self._context.cwd)

@@ -1,13 +1,12 @@
 """What is new: labels, moves, digests, deletions; and that nothing new is ever lost."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from scangate.changes.select import identity, select_new
+from scangate.changes.known import identity
+from scangate.changes.select import select_new
 from scangate.changes.versions import direction
 from scangate.models.changes import ChangeKind, Selection
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Scope

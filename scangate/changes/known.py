@@ -1,0 +1,100 @@
+"""The base's entries, and what makes a current entry another one than those."""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from scangate.digests import is_conflict, shown
+from scangate.models.changes import ChangeKind
+from scangate.models.lockfile import Dependency, Kind, LockFact, Lockfile
+
+INTEGRITY_CHANGED = "integrity-changed"
+"""The check of the fact that a package has other content than in the base."""
+
+_ARCHIVE = re.compile(r"\.(?:whl|egg|zip|t[a-z]+z2?|tar)\b|\.(?:gz|bz2|xz|lzma)\b")
+_PLACE = re.compile(r"^.*?:\d+: ")
+
+Identity = str | tuple[str, ...]
+
+
+def identity(dependency: Dependency) -> Identity:
+    """What makes two entries the same package: the purl, else kind, name, version and source."""
+    if dependency.purl is not None:
+        return dependency.purl
+    source = "" if dependency.source is None else f"={dependency.source}"
+    version = "" if dependency.version is None else f"={dependency.version}"
+    return dependency.kind, dependency.ecosystem, dependency.name, version, source
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The base's entries, by identity, and by name."""
+
+    entries: dict[Identity, list[Dependency]] = field(default_factory=dict)
+    digests: dict[Identity, set[str]] = field(default_factory=dict)
+    bare: dict[Identity, set[str | None]] = field(default_factory=dict)
+    """The sources of those that stand somewhere without any digest."""
+    names: dict[tuple[str, str], list[Dependency]] = field(default_factory=dict)
+    archives: Collection[str] = ()
+
+    @classmethod
+    def of(cls, base: Iterable[Lockfile], archives: Collection[str] = ()) -> "Known":
+        known = cls(archives=archives)
+        for lockfile in base:
+            for one in lockfile.dependencies:
+                key = identity(one)
+                known.entries.setdefault(key, []).append(one)
+                known.names.setdefault(name_of(one), []).append(one)
+                known.digests.setdefault(key, set()).update(one.integrity)
+                if not one.integrity:
+                    known.bare.setdefault(key, set()).add(one.source)
+        return known
+
+    def change(self, one: Dependency) -> ChangeKind | None:
+        """Why the entry is new; None where it is not. ADDED stands for: the base has no such package."""
+        key = identity(one)
+        before = self.entries.get(key)
+        if before is None:
+            return ChangeKind.ADDED
+        if not self._has_digests(key, one.integrity):
+            is_other = is_conflict(one.integrity, (other.integrity for other in before))
+            return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
+        if not one.integrity and one.source not in self.bare[key]:
+            return ChangeKind.SOURCE  # no digest says that another place has the same content
+        if one.kind is Kind.FILE and self._may_be_other(one):
+            return ChangeKind.DIGESTS
+        if one.facts and not facts_of(one.facts) <= {fact for other in before for fact in facts_of(other.facts)}:
+            return ChangeKind.FACTS
+        return None
+
+    def marked(self, kind: ChangeKind, one: Dependency) -> Dependency:
+        """The entry; with the fact that its digests are in conflict with the base's, where they are."""
+        if kind is not ChangeKind.INTEGRITY:
+            return one
+        before = next(other for other in self.entries[identity(one)] if is_conflict(one.integrity, [other.integrity]))
+        detail = (
+            f"{one.name}@{one.version} is {shown(one.integrity)} here, and was {shown(before.integrity)} in "
+            f"{before.lockfile}: other content under the same version."
+        )
+        fact = LockFact(check=INTEGRITY_CHANGED, detail=detail, line=one.line)
+        return one._replace(facts=(*one.facts, fact))
+
+    def _may_be_other(self, one: Dependency) -> bool:
+        """Whether its archive is among those that differ; where it names none (--find-links), it may be any."""
+        source = unquote(one.source or "").lower()
+        return any(name.lower() in source for name in self.archives) or (
+            bool(self.archives) and _ARCHIVE.search(source) is None
+        )
+
+    def _has_digests(self, key: Identity, integrity: tuple[str, ...]) -> bool:
+        return self.digests[key].issuperset(integrity) if integrity else key in self.bare
+
+
+def facts_of(facts: Iterable[LockFact]) -> set[tuple[str, str]]:
+    # Details may begin with the place, "file:line: ", and an entry that only moved has nothing new to say.
+    return {(fact.check, _PLACE.sub("", fact.detail, count=1)) for fact in facts}
+
+
+def name_of(dependency: Dependency) -> tuple[str, str]:
+    return dependency.ecosystem, dependency.name
