@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from scangate.changes.known import identity, name_of
-from scangate.models.lockfile import LockFact, Lockfile
+from scangate.models.lockfile import LockFact, Lockfile, Relation
 
 DELETED = "deleted"
 """The check of the fact that a lockfile is gone (rule `lock-deleted`)."""
@@ -45,8 +45,9 @@ def _may_lock(path: str, gone: str, left: Collection[str]) -> bool:
 def _gone(
     lockfile: Lockfile, current: Sequence[Lockfile], added: Sequence[Lockfile], elsewhere: Sequence[Lockfile]
 ) -> Lockfile:
-    is_replaced = any(_holds_all(other, lockfile) for other in elsewhere) or any(
-        _is_sibling(other, lockfile) and _replaces(other, lockfile, is_added=other in added) for other in current
+    siblings = [other for other in current if _is_sibling(other, lockfile)]
+    is_replaced = any(_holds_all(other, lockfile) for other in elsewhere) or _is_replaced(
+        lockfile, [one for one in siblings if one in added], [one for one in siblings if one not in added]
     )
     detail = "The lockfile was deleted, and nothing in its folder replaces it: what is installed there is open."
     facts = () if is_replaced else (LockFact(check=DELETED, detail=detail),)
@@ -64,16 +65,25 @@ def _is_sibling(other: Lockfile, gone: Lockfile) -> bool:
     return _folder(other) == _folder(gone) and (other.format in _JAVASCRIPT) == (gone.format in _JAVASCRIPT)
 
 
-def _replaces(other: Lockfile, gone: Lockfile, *, is_added: bool) -> bool:
-    """An added sibling locks something where the deleted one did; one that was there holds all of its packages.
+def _is_replaced(gone: Lockfile, added: Sequence[Lockfile], stayed: Sequence[Lockfile]) -> bool:
+    """Whether siblings lock what the deleted one did.
 
-    One that cannot be read yet is reported as such where it is added; where it was there, nobody knows what it holds.
+    Those that were added do if they hold, together, all that the project asks for; one that was there before, if it
+    holds every package. Of one that nobody can read only its place is known: the same manifest's lockfile, added where
+    it was, replaces it. One that cannot be read yet is reported as such where it is added.
     """
-    if not other.supported:
-        return is_added
-    if is_added:
-        return bool(other.dependencies) or not gone.dependencies
-    return {name_of(one) for one in gone.dependencies} <= {name_of(one) for one in other.dependencies}
+    if not gone.dependencies:
+        return any(not set(manifests(one)).isdisjoint(manifests(gone)) for one in added)
+    return (
+        any(not one.supported for one in added)
+        or _names(gone, but=Relation.TRANSITIVE) <= {name for one in added for name in _names(one)}
+        or any(_names(gone) <= _names(one) for one in stayed)
+    )
+
+
+def _names(lockfile: Lockfile, *, but: Relation | None = None) -> set[tuple[str, str]]:
+    found = {name_of(one) for one in lockfile.dependencies if one.relation is not but}
+    return found or {name_of(one) for one in lockfile.dependencies}
 
 
 def _folder(lockfile: Lockfile) -> str:

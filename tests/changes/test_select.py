@@ -9,7 +9,7 @@ from scangate.changes.known import identity
 from scangate.changes.select import select_new
 from scangate.changes.versions import direction
 from scangate.models.changes import ChangeKind, Selection
-from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Scope
+from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 
 NPM = "npm-package-lock"
 A, B, C = (f"sha512:{letter * 128}" for letter in "abc")
@@ -232,7 +232,10 @@ def test_a_deleted_lockfile_is_reported() -> None:
     ("current", "is_replaced"),
     [
         pytest.param(lock(path="pnpm-lock.yaml", format_="pnpm-lock", supported=False), True, id="unsupported sibling"),
-        pytest.param(lock(npm("else"), path="npm-shrinkwrap.json"), True, id="added sibling"),
+        pytest.param(lock(npm(), npm("else"), path="npm-shrinkwrap.json"), True, id="added sibling"),
+        pytest.param(
+            lock(npm("else"), path="npm-shrinkwrap.json"), False, id="added sibling that locks something else"
+        ),
         pytest.param(lock(path="npm-shrinkwrap.json"), False, id="added sibling that locks nothing"),
         pytest.param(lock(npm("else"), path="web/yarn.lock", format_="yarn-lock"), False, id="another folder"),
         pytest.param(lock(npm(), path="requirements.txt", format_="pip-requirements"), False, id="another ecosystem"),
@@ -242,6 +245,27 @@ def test_a_deleted_lockfile_is_reported() -> None:
 )
 def test_what_replaces_a_deleted_lockfile(current: Lockfile, is_replaced: bool) -> None:
     assert deleted(select_new([current], [lock(npm())])) == [("package-lock.json", [] if is_replaced else ["deleted"])]
+
+
+def test_added_siblings_hold_together_what_the_project_asks_for() -> None:
+    direct = [npm(name, relation=Relation.DIRECT) for name in ("left", "right")]
+    gone = lock(*direct, npm("below", relation=Relation.TRANSITIVE))
+    some, rest = lock(npm("left", "2.0.0"), path="yarn.lock"), lock(npm("right"), path="npm-shrinkwrap.json")
+    assert deleted(select_new([some, rest], [gone])) == [("package-lock.json", [])]
+    assert deleted(select_new([some], [gone])) == [("package-lock.json", ["deleted"])]
+
+
+@pytest.mark.parametrize("format_", ["uv-lock", "poetry-lock"])
+def test_one_that_nobody_can_read_is_replaced_by_another_of_its_manifest_alone(format_: str) -> None:
+    gone = lock(path="uv.lock", format_=format_, supported=format_ == "poetry-lock")
+    pip = lock(npm(), path="lint-requirements.txt", format_="pip-requirements")
+    other = lock(npm(), path="poetry.lock", format_="poetry-lock")
+    for current, base, facts in (
+        ([pip], [gone], ["deleted"]),
+        ([other], [gone, other], ["deleted"]),
+        ([other], [gone], []),
+    ):
+        assert deleted(select_new(current, base)) == [("uv.lock", facts)]
 
 
 @pytest.mark.parametrize(("names", "is_replaced"), [(("left", "right"), True), (("left",), False)])

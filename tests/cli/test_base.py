@@ -95,6 +95,21 @@ def world(pristine: Project, tmp_path: Path, scangate: Scangate) -> World:
     return World(pristine, Repository(tmp_path / "remote"), tmp_path, scangate)
 
 
+POETRY = """\
+[[package]]
+name = "ruff"
+version = "1"
+optional = false
+python-versions = "*"
+files = []
+
+[metadata]
+lock-version = "2.0"
+python-versions = "*"
+content-hash = ""
+"""
+
+
 def new(result: Result) -> list[str]:
     assert result.out, result.err
     return [package["purl"] for package in result.json["packages"]]
@@ -436,6 +451,33 @@ def test_a_deleted_lockfile_is_denied_unless_a_sibling_replaces_it(world: World)
     )
     (clone.folder / "site" / "npm-shrinkwrap.json").write_text(lock(SITE, CLEAN))
     assert world.check(clone, "--base", "HEAD").code == 0
+
+
+@pytest.mark.parametrize(
+    ("gone", "stays", "added", "is_deleted"),
+    [
+        ({"uv.lock": "x"}, {"requirements-dev.txt": "ruff==1\n"}, {}, True),
+        ({"uv.lock": "x"}, {"requirements-dev.txt": "ruff==1\n"}, {"lint-requirements.txt": "ruff==1\n"}, True),
+        ({"requirements.txt": "a==1\nruff==1\n"}, {"x/requirements.txt": "ruff==1\n"}, {"poetry.lock": POETRY}, True),
+        ({"requirements.txt": "ruff==1\n"}, {"x/requirements.txt": "ruff==1\n"}, {"poetry.lock": POETRY}, False),
+    ],
+    ids=["another stays", "another comes", "one that holds less", "one that holds it"],
+)
+def test_a_deleted_lockfile_is_not_replaced_by_an_unrelated_one(
+    world: World,
+    gone: dict[str, str | bytes],
+    stays: dict[str, str | bytes],
+    added: dict[str, str | bytes],
+    is_deleted: bool,
+) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({**stays, **gone})
+    here.git("rm", "-q", *gone)
+    here.commit(added)
+    result = world.check(here, "--base", "HEAD~1")
+    rules = [finding["rule"] for one in result.json["lockfiles"] for finding in one["findings"]]
+    assert rules == ["lock-deleted"] * is_deleted
+    assert result.code == 1 or not is_deleted
 
 
 def test_the_last_lockfile_that_is_deleted_is_reported_too(world: World) -> None:
