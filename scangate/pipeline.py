@@ -6,6 +6,7 @@ It joins the stages and holds no logic of their own: no argv, no HTTP, no files,
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from scangate import purls
 from scangate.models.analysis import (
@@ -200,8 +201,7 @@ def _request(subject: Subject, uploads: Uploads) -> AnalysisRequest | Shortfall:
     return uploads.get(subject.key) or _not_submittable(subject.dependencies[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoAnalyser:
+class NoAnalyser(NamedTuple):
     """Answers every request with the same shortfall: no key, no service."""
 
     code: OutcomeCode

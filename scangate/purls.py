@@ -7,7 +7,7 @@ Rules: the purl specification (ECMA-427) and its type definitions for npm, pypi 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from scangate.errors import PurlError
@@ -22,8 +22,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._~:-]*\Z")
 _PLAIN_NPM = re.compile(r"(?:(@)[A-Za-z0-9._~:-]{1,256}/)?[A-Za-z0-9._~:-]{1,256}@[A-Za-z0-9._~:-]{1,256}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Purl:
+class Purl(NamedTuple):
     """A purl in its parts, normalised for its type. `str()` gives the canonical text."""
 
     type: str

@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scangate import __version__
 from scangate.cli import local, options, project
@@ -37,8 +37,7 @@ NO_KEY = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What the options say, checked."""
 
     local: bool
@@ -108,8 +107,7 @@ def service(context: Context) -> Iterator[Service]:
         yield client
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LazyAnalyser:
+class LazyAnalyser(NamedTuple):
     """The scheduler and all that it needs, made when the first request comes: a run with none opens nothing."""
 
     context: Context
@@ -134,8 +132,7 @@ class LazyAnalyser:
         return _ask(settings, budget, requests, self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalAnalyser:
+class LocalAnalyser(NamedTuple):
     """The same scheduler, and the embedded service that it asks, for as long as it asks."""
 
     context: Context

@@ -61,7 +61,7 @@ def _judge(
 ) -> int:
     """Have what is new analysed, and decide. `not_here`: as `uploads.find` has it."""
     from scangate import pipeline
-    from scangate.cli import analysis, uploads
+    from scangate.cli import analysis
     from scangate.service.base import Interrupted
 
     hook = base.in_hook(args, context)
@@ -69,9 +69,12 @@ def _judge(
     chosen = analysis.plan(args, policy, default_timeout=options.HOOK_TIMEOUT if hook and args.staged else None)
     setup = analysis.run_of(context, policy, chosen, elapsed, notices, whole=not args.paths)
     subjects = pipeline.subjects_in(read.selection)
+    archives = pipeline.NO_UPLOADS
     # To another machine only where the policy says so: an archive of the project may be anything.
-    may_upload = chosen.local or policy.upload_files
-    archives = uploads.find(subjects, context.cwd, not_here=not_here) if may_upload else pipeline.NO_UPLOADS
+    if chosen.local or policy.upload_files:
+        from scangate.cli import uploads
+
+        archives = uploads.find(subjects, context.cwd, not_here=not_here)
     if args.dry_run:
         requests = pipeline.requests_for(subjects, chosen.engines, archives)
         unanswered = analysis.unanswered(context, chosen, setup, requests)

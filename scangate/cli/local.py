@@ -4,12 +4,10 @@ The only way from the client's side to the service's code, together with `serve`
 """
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scangate.cli.context import Context
 from scangate.errors import StateError, UsageError
@@ -67,6 +65,8 @@ def service(hints: "Hints") -> "Iterator[EmbeddedService]":
     Not in the user's state: a task completed for another lockfile would answer for this one without its digests being
     compared. Raises what EmbeddedService raises.
     """
+    import tempfile
+
     from scangate.local.config import ServiceConfig
     from scangate.local.server import EmbeddedService
 
@@ -93,8 +93,7 @@ def unsupported(request: AnalysisRequest) -> Shortfall | None:
     return Shortfall(code=OutcomeCode.SUBMIT_ERROR, detail=detail, engine=request.engine)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(NamedTuple):
     """What the lockfiles say of the packages to be analysed, for the engine; it goes there in process, never by HTTP.
 
     `hints` by purl; `conflicts`: purls whose lockfiles do not agree on the one archive that they all install.

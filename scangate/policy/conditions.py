@@ -4,8 +4,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from scangate.models.analysis import Engine
 from scangate.models.lockfile import LockFact
@@ -28,8 +27,7 @@ Value = str | int | bool
 PORT = Integer(lowest=0, highest=65535)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key(Generic[ObservationT]):
+class Key(NamedTuple, Generic[ObservationT]):
     """`negative`: the key holds where *none* of its values fits."""
 
     name: str
@@ -47,8 +45,7 @@ class Key(Generic[ObservationT]):
         return Field(name=self.name, shape=shape, doc=self.doc, example=example)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Countable(Generic[ObservationT]):
+class Countable(NamedTuple, Generic[ObservationT]):
     """What `at-least` can count distinct values of; `domain`: it is a host, so `per: domain` has a meaning."""
 
     name: str
@@ -56,8 +53,7 @@ class Countable(Generic[ObservationT]):
     domain: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObservationKind(Generic[ObservationT]):
+class ObservationKind(NamedTuple, Generic[ObservationT]):
     type: type[ObservationT]
     keys: tuple[Key[ObservationT], ...]
     countables: tuple[Countable[ObservationT], ...] = ()

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 
 from scangate.errors import PurlError
@@ -146,7 +145,7 @@ def _every_version(entry: AllowEntry) -> str:
         return _target(entry)
     if entry.purl is None:
         return entry.target.rpartition("@")[0] + "@*"
-    return f"{replace(entry.purl, version=None)}@*"
+    return f"{entry.purl._replace(version=None)}@*"
 
 
 def _target(entry: AllowEntry) -> str:
@@ -169,7 +168,7 @@ def _targets(subject: Subject) -> Iterator[str]:
     except PurlError:
         return  # then no entry is for it
     yield str(purl)
-    yield f"{replace(purl, version=None)}@*"
+    yield f"{purl._replace(version=None)}@*"
 
 
 def _lockfile_target(path: str) -> str:

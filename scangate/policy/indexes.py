@@ -39,6 +39,20 @@ def index_for(key: Key[object], wanted: Wanted) -> Index:
     return Negated(index, wanted) if key.negative else index
 
 
+class Deferred:
+    """The index for conditions on one key, made at its first look-up: a run asks few of them."""
+
+    def __init__(self, key: Key[object], wanted: Wanted) -> None:
+        self._key = key
+        self._wanted = wanted
+        self._index: Index | None = None
+
+    def lookup(self, values: tuple[Value, ...]) -> Numbers:
+        if self._index is None:
+            self._index = index_for(self._key, self._wanted)
+        return self._index.lookup(values)
+
+
 def _by_value(wanted: Wanted) -> dict[Value, Numbers]:
     found: dict[Value, set[int]] = {}
     for number, values in wanted.items():

@@ -2,15 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from scangate.models.analysis import Phase
 from scangate.models.lockfile import Ecosystem
 from scangate.models.observations import LastPyMileHit, Observation
 from scangate.policy import patterns
 from scangate.policy.conditions import Key, ObservationKind, Value
-from scangate.policy.indexes import NONE, Index, Numbers, index_for
+from scangate.policy.indexes import NONE, Deferred, Numbers
 from scangate.policy.model import Alternatives, AtLeast, Condition, Rule, Watch
 from scangate.policy.novelty import SeenBefore, nothing_seen_before
 from scangate.policy.shapes import Flag, Integer, Word
@@ -36,14 +35,14 @@ def parent_domain(host: str) -> str:
     return ".".join(labels[-3:] if shared else labels[-2:])
 
 
-@dataclass(slots=True)
 class Package:
     """The package whose observations are looked at, for `{name}` and `{version}`; keeps what was compiled for it."""
 
-    ecosystem: Ecosystem
-    name: str
-    version: str | None
-    _compiled: dict[tuple[str, ...], patterns.PatternSet | None] = field(default_factory=dict)
+    def __init__(self, ecosystem: Ecosystem, name: str, version: str | None) -> None:
+        self._ecosystem = ecosystem
+        self._name = name
+        self._version = version
+        self._compiled: dict[tuple[str, ...], patterns.PatternSet | None] = {}
 
     def holds(self, templates: tuple[str, ...], texts: tuple[Value, ...]) -> bool:
         if templates not in self._compiled:
@@ -52,14 +51,13 @@ class Package:
         return compiled is not None and any(compiled.found_in(str(text)) for text in texts)
 
     def _compile(self, templates: tuple[str, ...]) -> patterns.PatternSet | None:
-        if self.version is None or len(self.name) + len(self.version) > _LONGEST_FILL:
+        name, version = self._name, self._version
+        if version is None or len(name) + len(version) > _LONGEST_FILL:
             return None
-        name, version = self.name, self.version
-        return patterns.PatternSet(patterns.filled(each, self.ecosystem, name, version) for each in templates)
+        return patterns.PatternSet(patterns.filled(each, self._ecosystem, name, version) for each in templates)
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
+class _Template(NamedTuple):
     """A condition of which some patterns hold placeholders: `number` stands for the others, where there are any."""
 
     key: Key[Any]
@@ -72,8 +70,7 @@ class _Template:
         return package is not None and package.holds(self.patterns, self.key.of(observation))
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
+class _Test(NamedTuple):
     """Conditions that must all hold: by number, and those that depend on the package, tried last."""
 
     numbers: Numbers
@@ -102,7 +99,7 @@ class _Conditions:
         self._keys = {key.name: key for key in keys}
         self._wanted: dict[str, dict[int, tuple[Value, ...]]] = defaultdict(dict)
         self._numbers: dict[tuple[str, tuple[Value, ...]], int] = {}
-        self._indexes: dict[str, Index] = {}
+        self._indexes: dict[str, Deferred] = {}
 
     def test(self, conditions: Iterable[Condition]) -> _Test:
         numbers: set[int] = set()
@@ -129,7 +126,7 @@ class _Conditions:
         return min(numbers, key=lambda number: (_commonness(keys[number]), number), default=None)
 
     def compile(self) -> None:
-        self._indexes = {key: index_for(self._keys[key], wanted) for key, wanted in self._wanted.items()}
+        self._indexes = {key: Deferred(self._keys[key], wanted) for key, wanted in self._wanted.items()}
 
     def keys_of(self, numbers: Iterable[int]) -> frozenset[str]:
         wanted = set(numbers)
@@ -157,15 +154,17 @@ class _Conditions:
         return held
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Compiled:
-    rule: Rule
-    watch: Watch
-    phases: frozenset[Phase]
-    match: _Test
-    unless: tuple[_Test, ...]
-    together: tuple[int, ...]
-    """The numbers of its groups, among those of `match`."""
+    """A rule with its conditions by number."""
+
+    def __init__(self, rule: Rule, watch: Watch, matching: _Conditions, excusing: _Conditions) -> None:
+        self.rule = rule
+        self.watch = watch
+        self.phases = frozenset(watch.phases or Phase)
+        self.match = matching.test(watch.match)
+        self.unless = tuple(excusing.test(excuse) for excuse in watch.unless)
+        self.together = tuple(matching.number("tests", group) for group in watch.together)
+        """The numbers of its groups, among those of `match`."""
 
 
 class Lens:
@@ -177,21 +176,11 @@ class Lens:
         self._driven: dict[int, list[_Compiled]] = defaultdict(list)
         self._undriven: list[_Compiled] = []
         for rule, watch in watches:
-            compiled = self._compile(rule, watch)
+            compiled = _Compiled(rule, watch, self._matching, self._excusing)
             driver = self._matching.rarest(compiled.match.numbers)
             (self._undriven if driver is None else self._driven[driver]).append(compiled)
         self._matching.compile()
         self._excusing.compile()
-
-    def _compile(self, rule: Rule, watch: Watch) -> _Compiled:
-        return _Compiled(
-            rule=rule,
-            watch=watch,
-            phases=frozenset(watch.phases or Phase),
-            match=self._matching.test(watch.match),
-            unless=tuple(self._excusing.test(excuse) for excuse in watch.unless),
-            together=tuple(self._matching.number("tests", group) for group in watch.together),
-        )
 
     def matches(
         self,

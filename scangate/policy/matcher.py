@@ -6,7 +6,7 @@ what matches, hardly with the number of rules.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from scangate.models.analysis import Analysed, Engine, Phase
 from scangate.models.changes import ChangeKind
@@ -20,17 +20,19 @@ from scangate.policy.novelty import SeenBefore, kinds_of_change, nothing_seen_be
 
 Observations = Sequence[Observation]
 
+_OBSERVED: Mapping[type[Observation], Observe] = {kind.type: observe for observe, kind in KINDS.items()}
+
 
 class Matcher:
-    """Rules, compiled once; applied to any number of packages."""
+    """Rules, each compiled once; applied to any number of packages."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
-        watched: dict[Observe, list[tuple[Rule, Watch]]] = defaultdict(list)
+        self._watched: dict[Observe, list[tuple[Rule, Watch]]] = defaultdict(list)
         for rule in rules:
             if isinstance(rule.test, Watch):
-                watched[rule.test.observe].append((rule, rule.test))
-        self._lenses = {KINDS[observe].type: Lens(KINDS[observe], watches) for observe, watches in watched.items()}
+                self._watched[rule.test.observe].append((rule, rule.test))
+        self._lenses: dict[type[Observation], Lens] = {}
         self._correlations = tuple(rule for rule in rules if isinstance(rule.test, AllOf))
         self._scope = _Scope(rules)
         self._asks_what_is_new = any(_asks_what_is_new(rule) for rule in rules)
@@ -80,10 +82,16 @@ class Matcher:
         return [
             _finding(rule, evidence, engine)
             for type_, of_type in by_type.items()
-            if type_ in self._lenses
-            for rule, evidence in self._lenses[type_].matches(of_type, applies, package, known)
+            for rule, evidence in self._lens(type_).matches(of_type, applies, package, known)
             if not rule.engines or engine in rule.engines
         ]
+
+    def _lens(self, type_: type[Observation]) -> Lens:
+        """Made where there is something to look at: most runs see few of the kinds."""
+        if type_ not in self._lenses:
+            observe = _OBSERVED[type_]
+            self._lenses[type_] = Lens(KINDS[observe], self._watched[observe])
+        return self._lenses[type_]
 
     def _correlate(self, found: Sequence[Finding], applies: frozenset[str]) -> list[Finding]:
         """Correlations come in an order in which each stands behind those that it refers to."""

@@ -1,6 +1,5 @@
 """The keys of rules: each with its form and its meaning, each declared once."""
 
-from dataclasses import replace
 from typing import Any
 
 from scangate.models.analysis import Engine, Phase
@@ -267,7 +266,7 @@ CORRELATION_RULE = Record(
 INHERITED_RULE = Record(
     name="an inherited rule",
     fields=tuple(
-        replace(field, required=field.name == "id", example="rules: [{id: net-ip-echo, severity: high, action: warn}]")
+        field._replace(required=field.name == "id", example="rules: [{id: net-ip-echo, severity: high, action: warn}]")
         for field in _IDENTITY
         if field.name in ("id", "severity", "action")
     ),

@@ -3,11 +3,10 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(NamedTuple):
     """Text in a given form. `what` completes "expected …" ("a host name"); `pattern` matches the whole text."""
 
     what: str
@@ -17,31 +16,26 @@ class Text:
     """Letter case does not count: the text is lower-cased before it is looked at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class Word(NamedTuple):
     """One of a few words."""
 
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Integer:
+class Integer(NamedTuple):
     lowest: int
     highest: int
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """`true` or `false`, and none of YAML 1.1's other words for them."""
 
 
-@dataclass(frozen=True, slots=True)
 class Day:
     """An ISO date, YYYY-MM-DD."""
 
 
-@dataclass(frozen=True, slots=True)
-class Regex:
+class Regex(NamedTuple):
     """A google-re2 pattern, searched for anywhere in the text; `.` also matches a newline.
 
     With `templates`, `{name}` and `{version}` in it stand for the package's own, escaped.
@@ -50,13 +44,11 @@ class Regex:
     templates: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class Address:
     """An IP address or a network in CIDR notation."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Many:
+class Many(NamedTuple):
     """A list of at least one; with `least` 0, also of none. `single`: one value may stand without the list around it.
 
     `sets`: `@name` stands for the values of that set.
@@ -68,16 +60,14 @@ class Many:
     least: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(NamedTuple):
     """A mapping whose keys are data."""
 
     key: Text | Word
     value: "Shape"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(NamedTuple):
     """`example`: a policy without its line `version: 1`, in which the key stands; a test loads each."""
 
     name: str
@@ -87,8 +77,7 @@ class Field:
     example: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """A mapping with the given keys and no others. `but` says why a key that looks right is not among them."""
 
     name: str
@@ -96,16 +85,14 @@ class Record:
     but: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Either:
+class Either(NamedTuple):
     """A scalar, short for the record with only its key `short`; or the record itself."""
 
     short: str
     record: Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Depends:
+class Depends(NamedTuple):
     """A shape that depends on the value of another key, `on`, of the same record.
 
     `on` has one of `words`; for those without a shape, the key has no meaning.
@@ -116,15 +103,13 @@ class Depends:
     shapes: Mapping[str, "Shape"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class Variant(NamedTuple):
     """One of several records, told apart by the loader (`which`)."""
 
     records: Mapping[str, Record]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tagged:
+class Tagged(NamedTuple):
     """One of several records, each known by the key that it alone has."""
 
     name: str

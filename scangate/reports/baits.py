@@ -7,7 +7,7 @@ their value anywhere else means that the package took them.
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from scangate.models.analysis import Phase
@@ -31,8 +31,7 @@ _CONTEXT_CHARACTERS = 40
 _MASK = "*****"
 
 
-@dataclass(frozen=True, slots=True)
-class _Needle:
+class _Needle(NamedTuple):
     """One way to write one planted value. `folded`: to be looked for in lower-cased text."""
 
     bait: str

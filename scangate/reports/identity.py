@@ -6,7 +6,7 @@ has to agree with what was asked for, and together they have to confirm both the
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scangate import purls
 from scangate.errors import PurlError
@@ -30,8 +30,7 @@ _NAMES_A_VERSION = re.compile(r"[-_]v?\d")
 LOCAL_MARKER = "scangate-local"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """One place that says which package this is. None: that place does not say this part.
 
     `archive` is an archive's file name without directories, suffix and wheel tags: NAME-VERSION.

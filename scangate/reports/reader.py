@@ -4,8 +4,8 @@ A report is believed as a whole or not at all: one value of the wrong type and i
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from scangate import purls
 from scangate.errors import ReportError
@@ -21,16 +21,14 @@ CLOCK_TOLERANCE = timedelta(days=1)
 _LASTPYMILE_DATE = "%d/%m/%Y at %H:%M:%S.%f"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(NamedTuple):
     """What a report says it is: its engine, and the package's purl (version "0" where it was not recorded)."""
 
     engine: Engine
     purl: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Document:
+class _Document(NamedTuple):
     engine: Engine
     body: Mapping[str, object]
     metadata: Mapping[str, object]

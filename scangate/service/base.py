@@ -1,8 +1,7 @@
 """The shapes of the service's contract, as the scheduler and the commands see them (HTTP stays in the client)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from scangate.errors import ServiceError
 from scangate.models.analysis import AnalysisRequest, Answer, Engine
@@ -17,8 +16,7 @@ class TaskState:
     TIMEOUT = "timeout"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(NamedTuple):
     """One task, from a submission, from GET task or from the list. `status` is the server's word, lower case."""
 
     task_id: int
@@ -27,12 +25,15 @@ class Task:
     engine: Engine | None = None
     created_at: str | None = None
     error_message: str | None = None
-    report_url: str | None = field(default=None, repr=False)
-    """Signed: it lets anyone read the report, so it stays out of output and logs."""
+    report_url: str | None = None
+
+    def __repr__(self) -> str:
+        """Without `report_url`: signed, it lets anyone read the report, so it stays out of output and logs."""
+        told = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "report_url")
+        return f"Task({', '.join(told)})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskPage:
+class TaskPage(NamedTuple):
     items: tuple[Task, ...]
     page: int
     page_size: int

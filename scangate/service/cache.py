@@ -15,9 +15,8 @@ import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from scangate.errors import StateError
 from scangate.models.analysis import MAX_REPORT_BYTES, AnalysisRequest, Engine, Report
@@ -49,8 +48,7 @@ _LEFTOVERS = ("-journal", "-wal", "-shm")
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """What a report is kept under. `analyser`: the API's origin and prefix, or the local engine and its version."""
 
     analyser: str
@@ -74,8 +72,7 @@ class Entry:
         return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
+class Info(NamedTuple):
     """`reports`: how many of each analyser and engine; `bytes`: the file's size; times in seconds since 1970."""
 
     path: Path

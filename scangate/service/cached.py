@@ -1,7 +1,7 @@
 """What the cache is good for: answers without asking again, what older versions did, which digests were seen before."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scangate.digests import is_conflict
 from scangate.models.analysis import Analyser, AnalysisRequest, Answer, Report
@@ -12,8 +12,7 @@ IsWhole = Callable[[AnalysisRequest, Report], bool]
 """Whether the report is one about what was asked for, recent enough, and shows what it should: worth being kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedAnalyser:
+class CachedAnalyser(NamedTuple):
     """A models.Analyser. A report is taken from the cache only where it would be put there now.
 
     So one that has become too old for the policy, or that the reader of today does not accept, is asked for again.
@@ -48,8 +47,7 @@ class CachedAnalyser:
         return report if report is not None and self.is_whole(request, report) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(NamedTuple):
     """What earlier runs have seen of a package, whatever lockfile it stood in. Nothing is asked of anybody."""
 
     cache: Cache
@@ -72,8 +70,7 @@ class History:
         return tuple(dict.fromkeys(found))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheMemory:
+class CacheMemory(NamedTuple):
     """A Memory. `resumes`: the analyser still knows a task when the next run comes."""
 
     cache: Cache

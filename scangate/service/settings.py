@@ -3,8 +3,7 @@
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from scangate.errors import UsageError
 from scangate.web.addresses import Endpoint
@@ -18,8 +17,7 @@ KEY_VARIABLE = "SCANGATE_API_KEY"
 KEY_FILE_VARIABLE = "SCANGATE_API_KEY_FILE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSettings:
+class ServiceSettings(NamedTuple):
     """`api`: origin and path prefix (without a trailing slash). `key` None: nothing can be submitted.
 
     `warnings`: sentences for the user about settings that work and should be mended.

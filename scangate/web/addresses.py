@@ -6,8 +6,8 @@ is checked here, and the transport checks again, by `is_public`, every address t
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 MAX_URL_CHARACTERS = 8192
 
@@ -60,8 +60,7 @@ _INNER_DOMAINS = frozenset({"localhost", "localdomain", "local", "internal", "in
 """Last labels that never lead to a public host. They matter where a proxy resolves, so that we see no address."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """An http or https URL in its parts: `host` is lower case, an IPv6 address without brackets.
 
     `address` is set where the host is an IP address; `rest` is path and query, "" or from "/" or "?" on.
@@ -71,8 +70,11 @@ class Endpoint:
     host: str
     address: IpAddress | None
     port: int | None
-    rest: str = field(repr=False)
-    """May hold a signature: kept out of output and logs."""
+    rest: str
+
+    def __repr__(self) -> str:
+        """Without `rest`: it may hold a signature, which stays out of output and logs."""
+        return f"Endpoint({self.origin!r})"
 
     @property
     def origin(self) -> str:

@@ -1,7 +1,6 @@
 """Where a server is, the secret for it that no output shows, and how long to wait."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from scangate.errors import UsageError
 from scangate.web.addresses import Endpoint, read_url
@@ -14,7 +13,7 @@ _KEY_HINT = "Set it to the key alone, as the service shows it."
 class Secret:
     """A text that no output shows: `repr`, `str`, formatting and `dataclasses.asdict` give `***`.
 
-    Not a dataclass on purpose: `asdict` and `replace` look into those.
+    Neither a dataclass nor a tuple on purpose: `asdict` and `json` look into those.
     """
 
     __slots__ = ("_text",)
@@ -45,8 +44,7 @@ class Secret:
         raise TypeError("a secret is not written to disk")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """Seconds. `connect` and `read` are for one step (reaching an address, waiting for the next bytes);
     `call` bounds a whole request to the service, `transfer` the whole download of a report or upload of an archive.
     Only the resolver's own time limit stands outside.
@@ -75,7 +73,7 @@ def read_api(text: str, variable: str) -> Endpoint:
             f"{variable} is http:// to another machine: the key would travel in the clear.",
             "Use https://; http:// is for localhost, 127.0.0.1 and [::1] only.",
         )
-    return replace(endpoint, rest=endpoint.rest.rstrip("/"))
+    return endpoint._replace(rest=endpoint.rest.rstrip("/"))
 
 
 def read_secret(text: str, where: str) -> Secret:

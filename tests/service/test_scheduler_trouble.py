@@ -177,10 +177,8 @@ def test_a_task_without_a_usable_time_is_not_taken_for_a_lost_one(
     page = world.service.tasks
 
     def retimed(number: int, page_size: int = 100, status: str | None = None):  # type: ignore[no-untyped-def]
-        from dataclasses import replace
-
         result = page(number, page_size, status)
-        return replace(result, items=tuple(replace(item, created_at=created) for item in result.items))
+        return result._replace(items=tuple(item._replace(created_at=created) for item in result.items))
 
     retimed.__name__ = "tasks"
     monkeypatch.setattr(world.service, "tasks", retimed)

@@ -56,6 +56,11 @@ def test_a_url_in_its_parts() -> None:
     assert read_url("https://8.8.8.8?x").url == "https://8.8.8.8?x"
 
 
+def test_a_url_is_not_shown_whole() -> None:
+    endpoint = read_url("https://storage.example:8443/report?signature=abc")
+    assert f"{endpoint}" == repr(endpoint) == "Endpoint('https://storage.example:8443')"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -76,7 +76,7 @@ class Recordings:
         exact = self.by_purl.get((engine, purl))
         if exact is not None:
             return exact
-        return self.by_purl.get((engine, str(replace(purls.parse(purl), version=None))))
+        return self.by_purl.get((engine, str(purls.parse(purl)._replace(version=None))))
 
 
 def load(where: Path) -> Recordings:
