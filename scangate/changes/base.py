@@ -28,7 +28,8 @@ class Base(NamedTuple):
     `commit` is a full id, there and readable; None where everything is new. `why` is one sentence for people (may
     hold text from outside). `head` is the commit that is pushed, in a push hook alone: it is read instead of the
     working tree. `is_proposal`: the change is proposed for the base (pull request, merge queue), so that the policy
-    is read from there; from `ground` where everything is checked all the same.
+    is read from there; from `ground` where everything is checked all the same. `is_head`: the commit is the one that is
+    checked out, so that only what is not committed can be new.
     """
 
     kind: BaseKind
@@ -37,6 +38,7 @@ class Base(NamedTuple):
     head: str | None = None
     is_proposal: bool = False
     ground: str | None = None
+    is_head: bool = False
 
 
 def everything(why: str, *, ground: str | None = None) -> Base:
@@ -80,10 +82,12 @@ def find_base(
     if pushed:
         return place.push_hook(explicit)
     if explicit is not None:
-        return place.explicit(explicit)
-    if staged and not in_ci(environ):
-        return place.commit_hook(index)
-    return place.here()
+        base = place.explicit(explicit)
+    elif staged and not in_ci(environ):
+        base = place.commit_hook(index)
+    else:
+        base = place.here()
+    return base._replace(is_head=base.commit is not None and base.commit == head)
 
 
 def _is_repository(git: Git, error: GitError) -> bool:
@@ -202,8 +206,8 @@ class _Place(NamedTuple):
         default, ref = event.ref("repository", "default_branch") or "", event.ref("ref") or ""
         if default and ref == f"refs/heads/{default}":
             return everything(f"everything is new: this is the first push to {default}.")
-        is_branch = ref.startswith("refs/heads/")
-        return self._pipeline(default, ref.removeprefix("refs/heads/") if is_branch else "", why="a new branch; ")
+        branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
+        return self._pipeline(default, branch, why="a new branch; " if branch else "a new tag; ")
 
     def _gitlab(self) -> Base:
         environ = self.environ
@@ -311,9 +315,14 @@ def _is_true(environ: Mapping[str, str], name: str) -> bool:
 
 def in_ci(environ: Mapping[str, str]) -> bool:
     """Whether a CI runs this, and nobody sits before it."""
-    return environ.get("CI", "").lower() not in ("", "false", "0") or any(
-        environ.get(name) for name in ("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "BUILDKITE")
-    )
+    return environ.get("CI", "").lower() not in ("", "false", "0") or any(environ.get(name) for name in _OF_CI)
+
+
+_OF_CI = (
+    *("GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "BUILDKITE", "BITBUCKET_BUILD_NUMBER"),
+    *("TEAMCITY_VERSION", "CODEBUILD_BUILD_ID", "bamboo_planKey", "GO_PIPELINE_NAME"),
+)
+"""Variables that CI systems set for every run. TeamCity, AWS CodeBuild, Bamboo and GoCD set no CI."""
 
 
 def is_proposal(environ: Mapping[str, str]) -> bool:

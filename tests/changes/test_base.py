@@ -213,6 +213,13 @@ def test_first_push_of_the_default_branch_and_tags_of_it_check_everything(
     assert base(project.checkout(project.m3), github(tmp_path, "push", payload)).kind is BaseKind.EVERYTHING
 
 
+@pytest.mark.parametrize(("ref", "what"), [("refs/heads/copy", "a new branch; "), ("refs/tags/v1", "a new tag; ")])
+def test_a_push_of_what_is_new_says_what_it_is(project: Project, tmp_path: Path, ref: str, what: str) -> None:
+    payload = {"before": NOTHING, "ref": ref, "repository": {"default_branch": "main"}}
+    found = base(project.checkout(project.f2), github(tmp_path, "push", payload))
+    assert (found.commit, found.why.startswith(what)) == (project.m2, True)
+
+
 def test_push_of_an_unrelated_history_is_an_error(project: Project, tmp_path: Path) -> None:
     project.remote.git("checkout", "-q", "--orphan", "island")
     island = project.remote.commit({"c": "1"})
@@ -374,6 +381,11 @@ PIPELINES = [
     pytest.param({"JENKINS_URL": "https://ci.example.com"}, id="jenkins"),
     pytest.param({"BUILDKITE": "true", "BUILDKITE_PULL_REQUEST": "false"}, id="buildkite"),
     pytest.param({"CI": "1"}, id="unknown"),
+    # These set no CI.
+    pytest.param({"TEAMCITY_VERSION": "2025.03"}, id="teamcity"),
+    pytest.param({"CODEBUILD_BUILD_ID": "project:1"}, id="codebuild"),
+    pytest.param({"bamboo_planKey": "P-1"}, id="bamboo"),
+    pytest.param({"GO_PIPELINE_NAME": "main"}, id="gocd"),
 ]
 
 
@@ -385,6 +397,10 @@ def test_pipelines_of_a_branch_and_of_the_default_branch(project: Project, envir
     clone.git("checkout", "-q", project.m3)
     # Compared with the merge-base, which is itself, the default branch would always pass.
     assert base(clone, environ).kind is BaseKind.EVERYTHING
+    clone.git("checkout", "-q", project.f2)
+    clone.write({"b": "3"})
+    clone.git("add", "b")
+    assert base(clone, environ, staged=True).commit == project.m2
 
 
 def test_pipeline_that_knows_no_default_branch_checks_everything(project: Project) -> None:
@@ -560,6 +576,15 @@ def test_commit_hook_in_a_ci_takes_the_base_of_the_ci(project: Project, tmp_path
     clone.write({"b": "3"})
     clone.git("add", "b")
     assert base(clone, github(tmp_path, "pull_request", pull_request(project.f2)), staged=True).commit == project.m3
+
+
+def test_a_base_that_is_checked_out_is_told(project: Project) -> None:
+    clone = project.remote.clone(project.folder / "clone")
+    assert base(clone).is_head
+    assert base(clone, explicit="HEAD").is_head
+    assert not base(clone, explicit="HEAD~1").is_head
+    clone.git("checkout", "-q", "feature")
+    assert not base(clone).is_head
 
 
 def test_push_hook_takes_what_the_remote_has(project: Project) -> None:
