@@ -44,6 +44,30 @@ def without_credentials(url: str) -> str:
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path.partition(';')[0]}{hash_mark}{fragment}"
 
 
+def exact(url: str) -> str:
+    """The URL without user and password, all else as it is: what decides which content comes from there.
+
+    Not to be shown, for a query may carry a token. The user of an SSH URL is kept: a path may begin at that one's home.
+    Where readers could differ about what the user is, nothing is taken away.
+    """
+    if url.partition("://")[0].lower().endswith("ssh"):
+        return url
+    return re.sub(r"\A([A-Za-z0-9+.-]+://)[^/?#@\\\x00-\x20]*@", r"\1", url, count=1)
+
+
+def source_id(*places: str, shown: str | None = None) -> str | None:
+    """What tells these URLs (or other texts) from all others where they must not be shown: a digest of the exact ones.
+
+    None where there are none, or where what is `shown` says all of it.
+    """
+    found = [exact(place) for place in places]
+    if found in ([], [shown]):
+        return None
+    import hashlib  # ordinary entries of the public registries never come here
+
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
 def is_plain(url: str) -> bool:
     """Whether content from this URL comes unprotected over a network: without TLS or SSH, and not from this machine."""
     # By the scheme alone: what clients make of "http:\\host" and "http:host" differs, and none of it is protected.

@@ -33,8 +33,11 @@ class Known:
 
     entries: dict[Identity, list[Dependency]] = field(default_factory=dict)
     digests: dict[Identity, set[str]] = field(default_factory=dict)
-    bare: dict[Identity, set[str | None]] = field(default_factory=dict)
-    """The sources of those that stand somewhere without any digest."""
+    bare: dict[Identity, set[tuple[str | None, str | None]]] = field(default_factory=dict)
+    """The exact places of those that stand somewhere without a digest: nothing else says that the content is the same.
+
+    Of repositories all, for their content is not what a digest beside them is checked against.
+    """
     names: dict[tuple[str, str], list[Dependency]] = field(default_factory=dict)
     archives: Collection[str] = ()
 
@@ -47,8 +50,8 @@ class Known:
                 known.entries.setdefault(key, []).append(one)
                 known.names.setdefault(name_of(one), []).append(one)
                 known.digests.setdefault(key, set()).update(one.integrity)
-                if not one.integrity:
-                    known.bare.setdefault(key, set()).add(one.source)
+                if not _is_held(one):
+                    known.bare.setdefault(key, set()).add(_place(one))
         return known
 
     def change(self, one: Dependency) -> ChangeKind | None:
@@ -60,11 +63,11 @@ class Known:
         if not self._has_digests(key, one.integrity):
             is_other = is_conflict(one.integrity, (other.integrity for other in before))
             return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
-        if not one.integrity and one.source not in self.bare[key]:
-            return ChangeKind.SOURCE  # no digest says that another place has the same content
+        if not _is_held(one) and _place(one) not in self.bare[key]:
+            return ChangeKind.SOURCE
         if one.kind is Kind.FILE and self._may_be_other(one):
             return ChangeKind.DIGESTS
-        if one.facts and not facts_of(one.facts) <= {fact for other in before for fact in facts_of(other.facts)}:
+        if one.facts and not facts_of(one.facts) <= set().union(*(facts_of(other.facts) for other in before)):
             return ChangeKind.FACTS
         return None
 
@@ -91,9 +94,18 @@ class Known:
         return self.digests[key].issuperset(integrity) if integrity else key in self.bare
 
 
+def _is_held(one: Dependency) -> bool:
+    return bool(one.integrity) and one.kind is not Kind.GIT
+
+
+def _place(one: Dependency) -> tuple[str | None, str | None]:
+    return one.source, one.source_id
+
+
 def facts_of(facts: Iterable[LockFact]) -> set[tuple[str, str]]:
+    """What facts say, and of what: a fact is known where all of it is."""
     # Details may begin with the place, "file:line: ", and an entry that only moved has nothing new to say.
-    return {(fact.check, _PLACE.sub("", fact.detail, count=1)) for fact in facts}
+    return {(fact.check, what) for fact in facts for what in fact.about or (_PLACE.sub("", fact.detail, count=1),)}
 
 
 def name_of(dependency: Dependency) -> tuple[str, str]:

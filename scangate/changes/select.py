@@ -132,4 +132,4 @@ def _weight(dependency: Dependency) -> int:
 
 def _new_facts(lockfile: Lockfile, before: Lockfile | None) -> tuple[LockFact, ...]:
     known = facts_of(before.facts) if before is not None else set()
-    return tuple(fact for fact in lockfile.facts if facts_of([fact]).isdisjoint(known))
+    return tuple(fact for fact in lockfile.facts if not facts_of([fact]) <= known)

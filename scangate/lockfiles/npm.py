@@ -174,4 +174,5 @@ def _dependency(entry: Entry, source: Source, scope: Scope, way: tuple[str, ...]
         lockfile=path,
         line=entry.line,
         facts=source.facts,
+        source_id=source.id,
     )

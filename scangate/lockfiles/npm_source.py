@@ -9,7 +9,7 @@ from scangate.lockfiles.npm_entries import Entry, is_exact
 from scangate.lockfiles.npmrc import PUBLIC, Npmrc, Registry
 from scangate.models.lockfile import Ecosystem, Kind, LockFact
 from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS, Registries
-from scangate.urls import host_of, is_plain, without_credentials
+from scangate.urls import host_of, is_plain, source_id, without_credentials
 
 _PUBLIC = PUBLIC_HOSTS[Ecosystem.NPM]
 _WEB = re.compile(r"https?://", re.IGNORECASE)
@@ -21,13 +21,17 @@ _ARCHIVE = re.compile(r"\.(?:tgz|tar\.gz|tar)\Z", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """`text` is what the entry says, without credentials; `version` is for an entry that has none of its own."""
+    """`text` is what the entry says, without credentials; `version` is for an entry that has none of its own.
+
+    `id` is the dependency's `source_id`.
+    """
 
     kind: Kind
     host: str | None = None
     text: str | None = None
     version: str | None = None
     facts: tuple[LockFact, ...] = ()
+    id: str | None = None
 
 
 _PUBLIC_URL = DEFAULT_URL[Ecosystem.NPM]
@@ -63,7 +67,13 @@ class Sources:
                 return self._bundled(entry, bundler)
         registry = self._npmrc.asked_for(entry.name)
         kind, facts = self._kind(entry, registry)
-        return Source(kind=_pinned(kind, entry.version), host=registry.host, facts=facts + _unprotected(entry))
+        places = _places(registry)
+        return Source(
+            kind=_pinned(kind, entry.version),
+            host=registry.host,
+            facts=facts + _cleartext(entry, *places) + _unprotected(entry),
+            id=source_id(*places),
+        )
 
     def _bundler(self, entry: Entry) -> Entry | None:
         """The package in whose archive a bundled entry ships; None where the project itself bundles it."""
@@ -94,12 +104,14 @@ class Sources:
                 facts += (_mismatch(entry, url),)
                 # What the URL gives is not the public registry's package of this name and version.
                 kind = Kind.URL if kind is Kind.REGISTRY else kind
+        places, text = (*_places(registry), url), without_credentials(url)
         return Source(
             kind=_pinned(kind, version),
             host=registry.host,
-            text=without_credentials(url),
+            text=text,
             version=version,
-            facts=facts + _cleartext(entry, url) + _unprotected(entry),
+            facts=facts + _cleartext(entry, *places) + _unprotected(entry),
+            id=source_id(*places, shown=text),
         )
 
     def _kind(self, entry: Entry, registry: Registry) -> tuple[Kind, tuple[LockFact, ...]]:
@@ -142,10 +154,15 @@ def _unprotected(entry: Entry) -> tuple[LockFact, ...]:
     return (LockFact(check="no-integrity", detail=detail, line=entry.line),)
 
 
-def _cleartext(entry: Entry, url: str) -> tuple[LockFact, ...]:
-    if not is_plain(url):
+def _places(registry: Registry) -> tuple[str, ...]:
+    return () if registry.url is None else (registry.url,)
+
+
+def _cleartext(entry: Entry, *urls: str) -> tuple[LockFact, ...]:
+    plain = next(filter(is_plain, urls), None)
+    if plain is None:
         return ()
-    detail = f"{entry.name} is fetched without encryption from {host_of(url) or 'an unknown host'}."
+    detail = f"{entry.name} is fetched without encryption from {host_of(plain) or 'an unknown host'}."
     return (LockFact(check="plain-http", detail=detail, line=entry.line),)
 
 
@@ -203,4 +220,6 @@ def _elsewhere(entry: Entry, spec: str) -> Source:
         return Source(kind=kind, text=spec)
     # Anything that npm may make something else of ("npm:other@1.0.0", "https:host") is never a registry's package.
     kind = Kind.GIT if _GIT.match(spec) else Kind.URL
-    return Source(kind=kind, host=host_of(spec), text=without_credentials(spec), facts=_cleartext(entry, spec))
+    text = without_credentials(spec)
+    id_ = source_id(spec, shown=text)
+    return Source(kind=kind, host=host_of(spec), text=text, facts=_cleartext(entry, spec), id=id_)

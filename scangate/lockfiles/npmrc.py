@@ -14,7 +14,8 @@ from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 from scangate.urls import host_of
 
-_DEFAULT_HOST = host_of(DEFAULT_URL[Ecosystem.NPM])
+_DEFAULT_URL = DEFAULT_URL[Ecosystem.NPM]
+_DEFAULT_HOST = host_of(_DEFAULT_URL)
 _SCOPE_REGISTRY = re.compile(r"(@[^:/\s]+):registry\Z")
 _SECTION = re.compile(r"\[[^\]]*\]\s*\Z")
 _LINE = re.compile(r"([^=]+)(?:=(.*))?\Z")
@@ -25,11 +26,13 @@ _UNESCAPED = re.compile(r"\\([\\;#])|[;#].*|(.)", re.DOTALL)
 class Registry:
     """A registry. `host` is None where it hides in an environment variable: those are never expanded.
 
-    `configured`: .npmrc names it (else it is only where a URL of the lockfile leads).
+    `configured`: .npmrc names it (else it is only where a URL of the lockfile leads). `url` is what .npmrc says, None
+    where that is the public registry's own: what comes from a host may be another tenant's by the rest of the URL.
     """
 
     host: str | None
     configured: bool = True
+    url: str | None = None
 
 
 PUBLIC = Registry(host=_DEFAULT_HOST, configured=False)
@@ -117,4 +120,5 @@ def _default(url: str) -> Registry:
 
 def _registry(url: str) -> Registry:
     host = host_of(url)
-    return Registry(host=None if host is None or "$" in host else host)
+    is_public = url.rstrip("/") == _DEFAULT_URL.rstrip("/")
+    return Registry(host=None if host is None or "$" in host else host, url=None if is_public else url)

@@ -21,7 +21,7 @@ from scangate.lockfiles.poetry_graph import Node, Reached
 from scangate.lockfiles.poetry_project import Project, Requirement, items, table
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS, Registries
-from scangate.urls import host_of, is_plain, without_credentials
+from scangate.urls import host_of, is_plain, source_id, without_credentials
 
 NAME = "poetry-lock"
 
@@ -44,6 +44,7 @@ class _Source:
     url: str
     reference: str
     resolved: str
+    subdirectory: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ class _Place:
     registry: str | None = None
     source: str | None = None
     facts: tuple[LockFact, ...] = ()
+    source_id: str | None = None
 
 
 def read(path: str, files: Files, registries: Registries) -> Lockfile:
@@ -132,6 +134,7 @@ def _dependency(
         lockfile=path,
         line=package.line,
         facts=place.facts if digests else (*place.facts, *_no_integrity(package)),
+        source_id=place.source_id,
     )
 
 
@@ -148,13 +151,17 @@ def _place(package: _Package, project: Project | None, registries: Registries) -
     if source is None or source.type == "legacy":
         return _from_index(package, source, project, registries)
     url = without_credentials(source.url)
+    id_ = source_id(source.url, shown=url)
     facts = _plain_http(package, source.url)
+    below = f"#subdirectory={source.subdirectory}" if source.subdirectory else ""
     match source.type:
         case "git":
-            return _Place(kind=Kind.GIT, source=f"{url}@{source.resolved or source.reference}", facts=facts)
+            text = f"{url}@{source.resolved or source.reference}{below}"
+            return _Place(kind=Kind.GIT, source=text, facts=facts, source_id=id_)
         case "url":
             host = host_of(source.url)
-            return _Place(kind=Kind.URL, registry=host, source=url, facts=facts + _mismatch(package, url, host))
+            facts += _mismatch(package, url, host)
+            return _Place(kind=Kind.URL, registry=host, source=url + below, facts=facts, source_id=id_)
         case "file":
             return _Place(kind=Kind.FILE, source=url)
         case _:
@@ -192,18 +199,20 @@ def _from_index(package: _Package, source: _Source | None, project: Project | No
     host = host_of(url or DEFAULT_URL[Ecosystem.PYPI])
     facts = _plain_http(package, url or "")
     shown = without_credentials(url) if url else None
+    asked = named.url if named is not None else None
+    id_ = source_id(*(place for place in dict.fromkeys((url, asked)) if place), shown=shown)
     if named is not None and named.url is not None and named.host != host:
         # Poetry asks the index that pyproject.toml names so; its first versions asked the URL in the lockfile.
         detail = f"The lockfile has {package.node.label} from {host}, pyproject.toml says {named.host} for that source."
         facts = (*facts, LockFact(check="url-mismatch", detail=detail, line=package.line))
-        return _Place(kind=Kind.URL, registry=host, source=shown, facts=facts)
+        return _Place(kind=Kind.URL, registry=host, source=shown, facts=facts, source_id=id_)
     configured = host is not None and any(one.host == host for one in sources)
     origin = registries.origin(Ecosystem.PYPI, package.node.name, host, configured=configured)
     if origin.confused_with is not None:
         belongs = f"{package.node.name} belongs to {origin.confused_with} ({origin.tied_by})"
         detail = f"{belongs}, and comes from {host}."
         facts = (*facts, LockFact(check="confusion", detail=detail, line=package.line))
-    return _Place(kind=origin.kind, registry=host, source=shown, facts=facts)
+    return _Place(kind=origin.kind, registry=host, source=shown, facts=facts, source_id=id_)
 
 
 def _no_integrity(package: _Package) -> tuple[LockFact, ...]:
@@ -304,12 +313,13 @@ class _Reader:
         type_ = type_ or "legacy"
         if type_ not in ("legacy", "git", "url", "file", "directory") or not isinstance(url, str) or not url:
             raise self._error(f"package {name:.100} has a source that is not known.", line)
-        reference, resolved = details.get("reference"), details.get("resolved_reference")
+        reference, resolved, below = map(details.get, ("reference", "resolved_reference", "subdirectory"))
         return _Source(
             type=str(type_),
             url=url,
             reference=reference if isinstance(reference, str) else "",
             resolved=resolved if isinstance(resolved, str) else "",
+            subdirectory=below if isinstance(below, str) else "",
         )
 
     def _error(self, problem: str, line: int | None = None) -> LockfileError:

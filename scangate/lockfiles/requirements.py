@@ -23,7 +23,7 @@ from scangate.lockfiles.requirements_via import relation, shortest_paths
 from scangate.lockfiles.requirements_walk import Statement, walk
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
 from scangate.registries import Registries
-from scangate.urls import host_of, is_plain, without_credentials
+from scangate.urls import host_of, is_plain, source_id, without_credentials
 
 NAME = "pip-requirements"
 
@@ -170,6 +170,7 @@ def _located(entry: _Entry, places: Places) -> Dependency:
         registry=place.host,
         source=None if entry.version else without_credentials(entry.statement.text),
         facts=_confusion(entry.name, place, line),
+        source_id=places.id,
     )
 
 
@@ -194,12 +195,14 @@ def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries)
     kind = place.kind
     if kind is Kind.REGISTRY and (named_otherwise or link.version is None):
         kind = Kind.URL
+    source = _source(link.url)
     return base._replace(
         version=link.version,
         kind=kind,
         purl=_purl(entry.name, link.version, line) if kind is Kind.REGISTRY and link.version else None,
         registry=host,
-        source=_source(link.url),
+        source=source,
+        source_id=source_id(link.url, shown=source),
         integrity=integrity.from_hex(" ".join((*entry.hashes, link.digest))),
         facts=(*facts, *_confusion(entry.name, place, line)),
     )

@@ -7,7 +7,7 @@ from scangate.lockfiles.requirements_lines import LogicalLine
 from scangate.lockfiles.requirements_options import Options
 from scangate.models.lockfile import Ecosystem, Kind, LockFact
 from scangate.registries import DEFAULT_URL, Registries
-from scangate.urls import host_of
+from scangate.urls import host_of, source_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,10 @@ class Place:
     @property
     def is_local(self) -> bool:
         return self.url.lower().startswith("file:") or ("://" not in self.url and "${" not in self.url)
+
+    @property
+    def is_default(self) -> bool:
+        return self.option != "--find-links" and self.url.rstrip("/") == DEFAULT_URL[Ecosystem.PYPI]
 
     def __str__(self) -> str:
         if self.host is not None:
@@ -93,7 +97,13 @@ class Places:
             f"{', '.join(f'{place} ({place.option})' for place in others)}, whichever has the better match. Declare "
             "the host under registries in scangate.yml: as a mirror, or as private with the names that it has.",
             line=line.number,
+            about=tuple(id_ for place in self.all if (id_ := source_id(place.url))),
         )
+
+    @cached_property
+    def id(self) -> str | None:
+        """The `source_id` of what is taken from any of them; None where pip asks its default index alone."""
+        return source_id(*sorted(place.url for place in self.all if not place.is_default))
 
     @cached_property
     def _kinds(self) -> dict[Place, Kind]:

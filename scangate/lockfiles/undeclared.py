@@ -19,15 +19,20 @@ def flag_registries(lockfiles: Sequence[Lockfile], registries: Registries) -> tu
 
 
 def _facts(lockfile: Lockfile, known: set[str], registries: Registries) -> Iterator[LockFact]:
-    first: dict[str | None, Dependency] = {}
-    count: dict[str | None, int] = {}
+    found: dict[str | None, list[Dependency]] = {}
     for one in lockfile.dependencies:
         if one.kind is Kind.PRIVATE_REGISTRY and one.registry not in known and registries.owner(one.name) is None:
-            first.setdefault(one.registry, one)
-            count[one.registry] = count.get(one.registry, 0) + 1
-    for host, one in first.items():
+            found.setdefault(one.registry, []).append(one)
+    for host, some in found.items():
+        packages = "1 package comes" if len(some) == 1 else f"{len(some)} packages come"
         detail = (
-            f"{count[host]} packages come from {host or 'a registry that cannot be told'}, which only the project's own"
-            f" configuration names; the first is {one.name}."
+            f"{packages} from {host or 'a registry that cannot be told'}, which only the project's own configuration"
+            f" names; the first is {some[0].name}."
         )
-        yield LockFact(check=CHECK, detail=detail, line=one.line)
+        about = tuple(f"{host} {_unheld_place(one)} {one.name}" for one in some)
+        yield LockFact(check=CHECK, detail=detail, line=some[0].line, about=about)
+
+
+def _unheld_place(one: Dependency) -> str:
+    """Which index of the host it is, where no digest holds that one to what was locked."""
+    return "" if one.integrity else one.source_id or ""

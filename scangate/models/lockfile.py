@@ -45,12 +45,14 @@ class LockFact(NamedTuple):
     """Something notable that a lockfile alone shows, before anything is analysed.
 
     `check` is the kebab-case word that `lock-…` rules match ("confusion", "extra-index"); `detail` is one
-    sentence for people (may hold text from outside).
+    sentence for people (may hold text from outside). `about` is all that it speaks of, where the detail does not tell
+    that exactly: it is known where the base says it of all of that, too. It is never shown.
     """
 
     check: str
     detail: str
     line: int = 1
+    about: tuple[str, ...] = ()
 
 
 class Dependency(NamedTuple):
@@ -60,6 +62,8 @@ class Dependency(NamedTuple):
     `name` is written as the ecosystem writes it (npm: as it is; PyPI: PEP 503 normalised).
     `registry` is the host that it comes from (lower case, no port unless given), None where unknown or none.
     `source` is the resolved URL, git reference, path or the requirement as written, without credentials.
+    `source_id` (`urls.source_id`) tells the place from all others where `source` does not: what stands in a query,
+    which index is asked. None where `source` says it all. It is never shown.
     `integrity` holds digests as "algorithm:hex", lower case, sorted.
     `path` is one shortest chain "name@version" from a direct dependency to this one, both included;
     empty where the lockfile does not say.
@@ -80,6 +84,7 @@ class Dependency(NamedTuple):
     lockfile: str = ""
     line: int = 1
     facts: tuple[LockFact, ...] = ()
+    source_id: str | None = None
 
 
 class Lockfile(NamedTuple):

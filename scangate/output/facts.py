@@ -188,13 +188,19 @@ def _change(change: Change) -> str:
         case ChangeKind.DIGESTS:
             return "other digests"
         case ChangeKind.SOURCE:
-            return f"from another place than {before.source or before.registry or before.kind}" if before else "moved"
+            return f"from another place {_than(before, change.dependency)}" if before else "moved"
         case ChangeKind.FACTS:
             return "the lockfile shows something new of it"
         case ChangeKind.SCOPE:
             return f"now {change.dependency.scope}" + (f", was {before.scope}" if before else "")
         case _:
             assert_never(change.kind)
+
+
+def _than(before: Dependency, now: Dependency) -> str:
+    if before.source == now.source and before.source_id != now.source_id:
+        return "(its URL, or that of its index, differs in what is not shown)"
+    return f"than {before.source or before.registry or before.kind}"
 
 
 def history(item: ItemVerdict) -> list[str]:

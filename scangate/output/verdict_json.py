@@ -201,4 +201,5 @@ def _observation(observation: Observation) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": OBSERVATION_TYPES[type(observation)], "text": describe(observation)}
     for name, value in observation._asdict().items():
         shown[name] = list(value) if isinstance(value, tuple) else value
+    shown.pop("about", None)  # of a LockFact: it serves to compare, and may tell what must not be shown
     return shown
