@@ -25,8 +25,9 @@ def _gathered(lockfile: Lockfile) -> Lockfile:
     if len(told) < 2 or any(one.integrity for one in lockfile.dependencies):
         return lockfile
     detail = f"No entry has an integrity digest ({len(told)} packages): nothing holds a registry to what was locked."
-    without = _mapped(lockfile, _untold)
-    return without._replace(facts=(*lockfile.facts, LockFact(check=NO_INTEGRITY, detail=detail, line=told[0].line)))
+    about = tuple(f"{one.name}@{one.version}" for one in told)
+    fact = LockFact(check=NO_INTEGRITY, detail=detail, line=told[0].line, about=about)
+    return _mapped(lockfile, _untold)._replace(facts=(*lockfile.facts, fact))
 
 
 def _untold(one: Dependency) -> Dependency:

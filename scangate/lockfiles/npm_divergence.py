@@ -10,6 +10,7 @@ from scangate.lockfiles import npm_entries
 from scangate.lockfiles.jsonlines import Object
 from scangate.lockfiles.npm_entries import Entry, Tree
 from scangate.models.lockfile import LockFact
+from scangate.urls import source_id
 
 
 def divergences(document: Object, tree: Tree, path: str) -> tuple[LockFact, ...]:
@@ -30,15 +31,15 @@ def _compare(packages: Mapping[str, Entry], legacy: list[Entry], line: int) -> I
         other = packages.get(location)
         seen.add(location)
         if other is None:
-            yield _fact(entry.line, f"{entry.location} stands in dependencies and not in packages")
+            yield _fact(entry.line, f"{entry.location} stands in dependencies and not in packages", entry)
             continue
         if other.target is not None:
             moved[entry.location] = other.target
         elif _differ(entry, other):
-            yield _fact(entry.line, f"{entry.location} is not the same in dependencies and in packages")
+            yield _fact(entry.line, f"{entry.location} is not the same in dependencies and in packages", entry, other)
     for location, entry in packages.items():
         if entry.folder and location not in seen:
-            yield _fact(entry.line, f"{location} stands in packages and not in dependencies (line {line})")
+            yield _fact(entry.line, f"{location} stands in packages and not in dependencies (line {line})", entry)
 
 
 def _followed(location: str, moved: Mapping[str, str]) -> str:
@@ -58,5 +59,8 @@ def _differ(old: Entry, new: Entry) -> bool:
     return old.spec != new.spec and old.version is not None
 
 
-def _fact(line: int, what: str) -> LockFact:
-    return LockFact(check="v1-v2-divergence", detail=f"{what}: npm 6 and npm 7 install different things.", line=line)
+def _fact(line: int, what: str, *halves: Entry) -> LockFact:
+    """The fact; it is another one where either half says something else than before."""
+    said = (text or "" for one in halves for text in (one.location, one.name, one.version, one.spec, one.integrity))
+    detail = f"{what}: npm 6 and npm 7 install different things."
+    return LockFact(check="v1-v2-divergence", detail=detail, line=line, about=(source_id(*said) or "",))

@@ -1,0 +1,50 @@
+"""What a lockfile shows is news where it speaks of something that it did not speak of in the base."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.changes.sides import Files, against, new_facts
+from tests.lockfiles.npm_support import DIGEST, packages, url
+
+
+def scoped(*names: str, **members: object) -> Files:
+    places = {f"node_modules/{name}": {"version": "1.0.0", **members} for name in names}
+    return {"package-lock.json": packages(places), ".npmrc": "@c:registry=https://index.example/\n"}
+
+
+def bare(*names: str) -> Files:
+    places = {f"node_modules/{name}": {"version": "1.0.0", "resolved": url(name, "1.0.0")} for name in names}
+    return {"package-lock.json": packages(places)}
+
+
+@pytest.mark.parametrize(
+    ("files", "names", "fact"),
+    [(scoped, ("@c/x", "@c/y", "@c/z"), "undeclared-registry"), (bare, ("left", "right", "up"), "no-integrity")],
+)
+def test_what_is_said_of_several_packages_is_news_of_another_one_alone(
+    files: Callable[..., Files], names: tuple[str, str, str], fact: str
+) -> None:
+    one, two, three = names
+    more = {"integrity": DIGEST} if fact == "undeclared-registry" else {}
+    assert new_facts(against(files(one, two, three, **more), files(one, two, **more))) == []
+    assert new_facts(against(files(one, two, **more), files(one, two, three, **more))) == [fact]
+    assert new_facts(against(files(one, two, **more), files(one, three, **more))) == [fact]
+
+
+def halves(version: str, resolved: str) -> Files:
+    """A version 2 file whose halves differ at `left`: npm 6 installs this one."""
+    place = {"version": "1.0.0", "resolved": url("left", "1.0.0"), "integrity": DIGEST}
+    document = json.loads(packages({"node_modules/left": place}, 2))
+    document["dependencies"] = {"left": {"version": version, "resolved": resolved}}
+    return {"package-lock.json": json.dumps(document, indent=2)}
+
+
+def test_another_divergence_at_the_same_place_is_said_again() -> None:
+    harmless = halves("1.0.0", url("left", "1.0.0"))  # without the digest
+    evil = "https://evil.example/left.tgz"
+    assert new_facts(against(harmless, harmless)) == []
+    assert new_facts(against(harmless, {"package-lock.json": "\n" + harmless["package-lock.json"]})) == []
+    assert new_facts(against(harmless, halves("9.9.9", evil))) == ["v1-v2-divergence"]
+    assert new_facts(against(halves("9.9.9", evil), halves("9.9.9", f"{evil}?id=666"))) == ["v1-v2-divergence"]
