@@ -12,6 +12,9 @@ from scangate.models.lockfile import Dependency, Kind, LockFact, Lockfile
 INTEGRITY_CHANGED = "integrity-changed"
 """The check of the fact that a package has other content than in the base."""
 
+NO_INTEGRITY = "no-integrity"
+"""The check of the fact that an entry has no digest."""
+
 _ARCHIVE = re.compile(r"\.(?:whl|egg|zip|t[a-z]+z2?|tar)\b|\.(?:gz|bz2|xz|lzma)\b")
 _PLACE = re.compile(r"^.*?:\d+: ")
 
@@ -100,6 +103,26 @@ def _is_held(one: Dependency) -> bool:
 
 def _place(one: Dependency) -> tuple[str | None, str | None]:
     return one.source, one.source_id
+
+
+def stripped(lockfile: Lockfile, before: Lockfile | None) -> frozenset[Identity]:
+    """What this lockfile had digests of, at every place of it, and now has without any at some.
+
+    That another lockfile of the base never had them says nothing about this one.
+    """
+    bare = {identity(one) for one in lockfile.dependencies if not one.integrity}
+    if not bare or before is None:
+        return frozenset()
+    held, open_ = ({identity(one) for one in before.dependencies if _is_held(one) is way} for way in (True, False))
+    return frozenset(bare & held - open_)
+
+
+def with_gap(one: Dependency, lockfile: Lockfile) -> Dependency:
+    """The entry with the fact that its digests are gone, unless that is said already."""
+    if any(fact.check == NO_INTEGRITY for fact in (*one.facts, *lockfile.facts)):
+        return one
+    detail = f"{one.name} has no integrity digest here, and had one in the base: nothing holds its source to that."
+    return one._replace(facts=(*one.facts, LockFact(check=NO_INTEGRITY, detail=detail, line=one.line)))
 
 
 def facts_of(facts: Iterable[LockFact]) -> set[tuple[str, str]]:

@@ -1,9 +1,9 @@
 """What is new: entries that no lockfile of the base has, and what became of those that it has. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from scangate.changes.deletion import deleted
-from scangate.changes.known import Identity, Known, facts_of, identity, name_of
+from scangate.changes.known import Identity, Known, facts_of, identity, name_of, stripped, with_gap
 from scangate.changes.versions import direction
 from scangate.models.changes import Change, ChangeKind, Compared, Selection
 from scangate.models.lockfile import Dependency, Kind, LockFact, Lockfile, Scope
@@ -37,7 +37,7 @@ def select_new(
     selected: list[Lockfile] = []
     for lockfile in current:
         before = was.get((renames or {}).get(lockfile.path, lockfile.path))
-        found = [(kind, known.marked(kind, one)) for one in lockfile.dependencies if (kind := known.change(one))]
+        found = list(_found(lockfile, before, known))
         new = [one for _, one in found]
         pairs = _Pairs(lockfile, before if found else None)
         changes += _once(pairs.label(kind, one, known) for kind, one in found)
@@ -52,6 +52,16 @@ def select_new(
         changes=tuple(sorted(changes, key=_order)),
         compared=compared,
     )
+
+
+def _found(lockfile: Lockfile, before: Lockfile | None, known: Known) -> Iterator[tuple[ChangeKind, Dependency]]:
+    bare = stripped(lockfile, before)
+    for one in lockfile.dependencies:
+        kind = known.change(one)
+        if bare and not one.integrity and identity(one) in bare:
+            yield kind or ChangeKind.DIGESTS, with_gap(one, lockfile)
+        elif kind is not None:
+            yield kind, known.marked(kind, one)
 
 
 def _order(change: Change) -> tuple[str, int, str, str]:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from scangate.models.changes import Selection
 from tests.changes.sides import Files, against, new_facts
-from tests.lockfiles.npm_support import DIGEST, packages, url
+from tests.lockfiles.npm_support import DIGEST, entry, packages, url
 
 
 def scoped(*names: str, **members: object) -> Files:
@@ -48,3 +49,41 @@ def test_another_divergence_at_the_same_place_is_said_again() -> None:
     assert new_facts(against(harmless, {"package-lock.json": "\n" + harmless["package-lock.json"]})) == []
     assert new_facts(against(harmless, halves("9.9.9", evil))) == ["v1-v2-divergence"]
     assert new_facts(against(halves("9.9.9", evil), halves("9.9.9", f"{evil}?id=666"))) == ["v1-v2-divergence"]
+
+
+PINNED = f"foo==1 --hash=sha256:{'0123456789abcdef' * 4}\n"
+
+
+def test_digests_that_are_gone_are_told_though_another_lockfile_never_had_them() -> None:
+    dev = {"requirements-dev.txt": "foo==1\n"}
+    before, after = {"requirements.txt": PINNED, **dev}, {"requirements.txt": "foo==1\n", **dev}
+    selection = against(before, after)
+    assert [(change.kind, change.dependency.lockfile) for change in selection.changes] == [
+        ("digests", "requirements.txt")
+    ]
+    ((one,), ()) = (lockfile.dependencies for lockfile in selection.lockfiles)
+    assert [(fact.check, fact.line) for fact in one.facts] == [("no-integrity", 1)]
+    assert "had one in the base" in one.facts[0].detail
+    elsewhere = {"requirements.txt": PINNED, **dev}
+    assert against(elsewhere, {**elsewhere, "docs/requirements.txt": "foo==1\n"}).changes == ()
+
+
+def test_a_gap_is_told_once() -> None:
+    names = "left", "right"
+    held = {f"node_modules/{name}": entry(name, "1.0.0") for name in names}
+    open_ = {f"node_modules/{name}": entry(name, "1.0.0", integrity=None) for name in names}
+    base = {"package-lock.json": packages(held), "web/package-lock.json": packages(open_)}
+    all_open = against(base, {**base, "package-lock.json": packages(open_)})
+    assert (new_facts(all_open), entry_facts(all_open)) == (["no-integrity"], [])
+    assert [change.kind for change in all_open.changes] == ["digests", "digests"]
+    one_open = against(base, {**base, "package-lock.json": packages({**held, **dict([open_.popitem()])})})
+    assert (new_facts(one_open), entry_facts(one_open)) == ([], [("right", "no-integrity")])
+
+
+def entry_facts(selection: Selection) -> list[tuple[str, str]]:
+    return [
+        (one.name, fact.check)
+        for lockfile in selection.lockfiles
+        for one in lockfile.dependencies
+        for fact in one.facts
+    ]

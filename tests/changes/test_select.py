@@ -365,7 +365,8 @@ def test_order_and_places_say_nothing(current: list[Lockfile], base: list[Lockfi
 
     expected = content(select_new(current, base))
     assert content(select_new(moved(current, ""), moved(base, ""))) == expected
-    assert content(select_new(moved(current, "new/"), moved(base, "old/"))) == expected
+    renames = {f"new/{one.path}": f"old/{one.path}" for one in current if one.path in {other.path for other in base}}
+    assert content(select_new(moved(current, "new/"), moved(base, "old/"), renames=renames)) == expected
 
 
 @given(trees, trees)
