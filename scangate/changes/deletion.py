@@ -8,11 +8,15 @@ from scangate.models.lockfile import LockFact, Lockfile, Relation
 DELETED = "deleted"
 """The check of the fact that a lockfile is gone (rule `lock-deleted`)."""
 
-_JAVASCRIPT = frozenset({"npm-package-lock", "yarn-lock", "pnpm-lock", "bun-lock", "bun-lock-binary"})
+_JAVASCRIPT = frozenset(
+    {"npm-package-lock", "yarn-lock", "pnpm-lock", "bun-lock", "bun-lock-binary", "deno-lock", "vlt-lock"}
+)
 _MANIFESTS = {
     "poetry-lock": ("pyproject.toml",),
     "uv-lock": ("pyproject.toml",),
     "pdm-lock": ("pyproject.toml",),
+    "pixi-lock": ("pyproject.toml", "pixi.toml"),
+    "deno-lock": ("package.json", "deno.json", "deno.jsonc"),
     "pipenv-lock": ("Pipfile",),
 }
 

@@ -43,41 +43,54 @@ FORMATS: Mapping[str, Callable[[], Format]] = {
 }
 """The formats that can be read, by the word of `--lockfile-as`, each with the loader of its module."""
 
-_FILE_NAMES: tuple[tuple[str, str], ...] = (
-    ("package-lock.json", "npm-package-lock"),
-    ("npm-shrinkwrap.json", "npm-package-lock"),
-    ("poetry.lock", "poetry-lock"),
-    ("yarn.lock", "yarn-lock"),
-    ("pnpm-lock.yaml", "pnpm-lock"),
-    ("pnpm-lock.*.yaml", "pnpm-lock"),
-    ("bun.lock", "bun-lock"),
-    ("bun.lockb", "bun-lock-binary"),
-    ("uv.lock", "uv-lock"),
-    ("Pipfile.lock", "pipenv-lock"),
-    ("pdm.lock", "pdm-lock"),
-    ("pylock.toml", "pylock"),
-    ("pylock.*.toml", "pylock"),
-)
-"""File names (globs) and their formats, those that cannot be read yet included: they must not be overlooked."""
+_FILE_NAMES: Mapping[str, str] = {
+    "package-lock.json": "npm-package-lock",
+    "npm-shrinkwrap.json": "npm-package-lock",
+    "poetry.lock": "poetry-lock",
+    "yarn.lock": "yarn-lock",
+    "pnpm-lock.yaml": "pnpm-lock",
+    "bun.lock": "bun-lock",
+    "bun.lockb": "bun-lock-binary",
+    "deno.lock": "deno-lock",
+    "vlt-lock.json": "vlt-lock",
+    "uv.lock": "uv-lock",
+    "pipfile.lock": "pipenv-lock",
+    "pdm.lock": "pdm-lock",
+    "pixi.lock": "pixi-lock",
+    "conda-lock.yml": "conda-lock",
+    "pylock.toml": "pylock",
+}
+"""File names, folded, and their formats, those that cannot be read yet included: they must not be overlooked."""
 
-_PIP_NAMES = ("requirements*.txt", "*requirements.txt")
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    ("pnpm-lock.*.yaml", "pnpm-lock"),
+    ("pylock.*.toml", "pylock"),
+    ("requirements*.txt", "pip-requirements"),
+    ("*requirements.txt", "pip-requirements"),
+)
 
 
 def recognise(path: str) -> str | None:
     """The format of a lockfile by its path ("/" between folders); None where the name says nothing.
 
-    It may be a format that cannot be read yet: one that is not in FORMATS.
+    It may be a format that cannot be read yet: one that is not in FORMATS. Letters' case says nothing: on macOS and
+    Windows npm takes "Package-Lock.json" for its own, and whoever reviews that on Linux sees a file that nobody uses.
     """
     folder, _, name = path.rpartition("/")
-    for pattern, format_ in _FILE_NAMES:
-        if fnmatchcase(name, pattern):
+    folded = name.casefold()
+    if (format_ := _FILE_NAMES.get(folded)) is not None:
+        return format_
+    if not folded.endswith(_ENDINGS):
+        return None
+    for pattern, format_ in _PATTERNS:
+        if fnmatchcase(folded, pattern):
             return format_
-    lower = name.lower()
-    if any(fnmatchcase(lower, pattern) for pattern in _PIP_NAMES):
-        return "pip-requirements"
-    if posixpath.basename(folder).lower() == "requirements" and lower.endswith(".txt"):
-        return "pip-requirements"
-    return None
+    is_in_requirements = folded.endswith(".txt") and posixpath.basename(folder).casefold() == "requirements"
+    return "pip-requirements" if is_in_requirements else None
+
+
+_ENDINGS = (".yaml", ".toml", ".txt")
+"""Of the patterns' names: most files of a project have another one."""
 
 
 def read(path: str, format_: str, files: Files, registries: Registries) -> Lockfile:
@@ -86,7 +99,7 @@ def read(path: str, format_: str, files: Files, registries: Registries) -> Lockf
     Raises LockfileError where it cannot be read completely, UsageError where nothing has that format.
     """
     if (loader := FORMATS.get(format_)) is None:
-        if any(format_ == known for _, known in _FILE_NAMES):
+        if format_ in _FILE_NAMES.values():
             return Lockfile(path=path, format=format_, supported=False)
         raise UsageError(f"{format_!r} is not a lockfile format.", f"Use one of {', '.join(FORMATS)}.")
     with _last_line(path):

@@ -65,6 +65,11 @@ class TestNames:
             ("dev-requirements.txt", "pip-requirements"),
             ("a/Requirements/Prod.TXT", "pip-requirements"),
             ("requirements/base.txt", "pip-requirements"),
+            # So npm finds them on macOS and Windows.
+            ("a/Package-Lock.json", "npm-package-lock"),
+            ("NPM-SHRINKWRAP.JSON", "npm-package-lock"),
+            ("pac\u212aage-lock.j\u017fon", "npm-package-lock"),
+            ("Poetry.lock", "poetry-lock"),
         ],
     )
     def test_what_can_be_read(self, path: str, format_: str) -> None:
@@ -84,6 +89,12 @@ class TestNames:
             "pdm.lock",
             "pylock.toml",
             "pylock.dev.toml",
+            "deno.lock",
+            "pixi.lock",
+            "conda-lock.yml",
+            "vlt-lock.json",
+            "Yarn.lock",
+            "PNPM-lock.dev.YAML",
         ],
     )
     def test_what_is_recognised_and_cannot_be_read_yet(self, tmp_path: Path, path: str) -> None:

@@ -541,6 +541,14 @@ def test_a_lockfile_that_cannot_be_read_yet_and_is_the_same_is_not_new(world: Wo
     assert (open_["path"], open_["outcomes"][0]["code"]) == ("bun.lockb", "unsupported-lockfile")
 
 
+def test_a_lockfile_in_capitals_is_one(world: World) -> None:
+    here = Repository.new(world.folder / "capitals")
+    here.commit({"package-lock.json": lock(CLEAN)})
+    here.commit({"app/Package-Lock.json": lock(MALICIOUS)})
+    for options in ((), ("--staged",), ("--pushed",)):
+        assert new(world.check(here, *options, "--base", "HEAD~1")) == [MALICIOUS]
+
+
 def test_an_object_that_git_has_lost_is_incomplete(world: World) -> None:
     here = Repository.new(world.folder / "lost")
     here.commit({"package-lock.json": lock(CLEAN)})

@@ -23,12 +23,22 @@ FILES = HOOKS["scangate"]["files"]
 LOCKFILES = (
     *("package-lock.json", "npm-shrinkwrap.json", "poetry.lock", "yarn.lock", "pnpm-lock.yaml", "pnpm-lock.ci.yaml"),
     *("bun.lock", "bun.lockb", "uv.lock", "Pipfile.lock", "pdm.lock", "pylock.toml", "pylock.dev.toml"),
+    *(
+        "deno.lock",
+        "vlt-lock.json",
+        "pixi.lock",
+        "conda-lock.yml",
+        "Package-Lock.json",
+        "pipfile.lock",
+        "PYLOCK.X.toml",
+    ),
+    *("pac\u212aage-lock.json", "poetry.loc\u212a", "requirement\u017f.txt"),
     *("requirements.txt", "requirements-dev.txt", "Requirements_All.TXT", "dev-requirements.txt", "requirements/x.txt"),
 )
 OTHERS = (
-    *("package.json", "package-lock.json.bak", "Package-Lock.json", "pipfile.lock", "pnpm-lock.yml", "poetry.lock.txt"),
+    *("package.json", "package-lock.json.bak", "pnpm-lock.yml", "poetry.lock.txt"),
     *("requirements.in", "requirements", "requirements/x.in", "myrequirements/x.txt", "requirements/a/x.txt", "x.txt"),
-    *("scangate.yaml", "requirement\u017f.txt", "pylock.toml/x", "notes.txt"),
+    *("scangate.yaml", "pylock.toml/x", "notes.txt"),
 )
 
 
@@ -79,7 +89,7 @@ def test_it_is_triggered_by_what_scangate_recognises(folder: str, name: str) -> 
 
 
 def test_every_format_is_tried() -> None:
-    known = {format_ for _, format_ in lockfiles._FILE_NAMES} | {"pip-requirements"}
+    known = {*lockfiles._FILE_NAMES.values(), "pip-requirements"}
     assert {lockfiles.recognise(name) for name in LOCKFILES} == known
 
 
@@ -93,6 +103,7 @@ def test_it_is_triggered_by_the_policy(path: str) -> None:
 _PARTS = [
     *("package-lock", "npm-shrinkwrap", "poetry", "yarn", "pnpm-lock", "bun", "uv", "Pipfile", "pdm", "pylock"),
     *("requirements", "REQUIREMENTS", "requirement\u017f", "\u0130", ".json", ".lock", ".lockb", ".yaml", ".toml"),
+    *("deno", "vlt-lock", "pixi", "Conda-Lock", "poetry.loc", "\u212a", ".yml", ".LOCK", ".j\u017fon", ".JSON"),
     *(".txt", ".TXT", "/", ".", "-", "x", "\n", " "),
 ]
 
