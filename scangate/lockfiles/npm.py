@@ -12,7 +12,7 @@ from dataclasses import replace
 from scangate import purls
 from scangate.errors import LockfileError
 from scangate.files import Files
-from scangate.lockfiles import integrity, jsonlines, npm_entries, npmrc
+from scangate.lockfiles import jsonlines, npm_entries, npmrc
 from scangate.lockfiles.npm_divergence import divergences
 from scangate.lockfiles.npm_entries import Entry, Tree
 from scangate.lockfiles.npm_graph import MAX_PATH, TooDeepError, shortest_paths
@@ -157,7 +157,7 @@ def _confused(entry: Entry, source: Source, owner: str) -> Source:
 
 
 def _dependency(entry: Entry, source: Source, scope: Scope, way: tuple[str, ...], path: str) -> Dependency:
-    name, kind, digest = entry.name, source.kind, entry.integrity
+    name, kind = entry.name, source.kind
     version = entry.version or source.version
     return Dependency(
         ecosystem=_NPM,
@@ -167,7 +167,7 @@ def _dependency(entry: Entry, source: Source, scope: Scope, way: tuple[str, ...]
         purl=purls.npm(name, version) if kind is _REGISTRY and version is not None else None,
         registry=source.host,
         source=source.text or entry.spec,
-        integrity=integrity.from_sri(digest) if digest is not None else (),
+        integrity=entry.digests,
         scope=scope,
         relation=_TRANSITIVE if len(way) > 1 else _DIRECT if way else _UNKNOWN,
         path=way,

@@ -54,13 +54,15 @@ def _differ(old: Entry, new: Entry) -> bool:
     """Whether two entries give other content. `dependencies` has no version for what comes by URL, file or git."""
     if old.version is not None and (old.name, old.version) != (new.name, new.version):
         return True
-    if old.integrity != new.integrity:
+    if old.digests != new.digests:
         return True
     return old.spec != new.spec and old.version is not None
 
 
 def _fact(line: int, what: str, *halves: Entry) -> LockFact:
     """The fact; it is another one where either half says something else than before."""
-    said = (text or "" for one in halves for text in (one.location, one.name, one.version, one.spec, one.integrity))
+    said = (
+        text or "" for one in halves for text in (one.location, one.name, one.version, one.spec, " ".join(one.digests))
+    )
     detail = f"{what}: npm 6 and npm 7 install different things."
     return LockFact(check="v1-v2-divergence", detail=detail, line=line, about=(source_id(*said) or "",))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from scangate.errors import LockfileError
+from scangate.lockfiles.integrity import from_sri
 from scangate.lockfiles.jsonlines import Object, Shape
 from scangate.models.lockfile import Scope
 
@@ -39,6 +40,7 @@ class Entry:
     `location` is its path from the project ("node_modules/a/node_modules/b"). `name` is the package's own name (an
     alias has its alias as `folder`). `spec` is what npm fetches: `resolved`, or the version of a v1 entry that is no
     version. `needs`: the names that it requires, in any number of maps. `target`: a link to this location.
+    `digests`: those of `integrity` that npm knows, junk in there protects nothing.
     `own`: the project's own code (root, workspace, a linked directory's contents), which is no dependency.
     """
 
@@ -49,7 +51,7 @@ class Entry:
     line: int
     version: str | None = None
     spec: str | None = None
-    integrity: str | None = None
+    digests: tuple[str, ...] = ()
     scope: Scope = Scope.PROD
     needs: Needs = ()
     bundled: bool = False
@@ -158,13 +160,14 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     version, spec, integrity = members.get("version"), members.get("resolved"), members.get("integrity")
     if not (isinstance(version, str) and isinstance(spec, str) and isinstance(integrity, str) and spec):
         version, spec, integrity = _text(members, "version"), _text(members, "resolved"), _text(members, "integrity")
+    digests = from_sri(integrity) if integrity is not None else ()
     if not folder:
         # A directory of the project is fetched from nowhere; one that says otherwise is a dependency in disguise.
         name = _text(members, "name") or location.rpartition("/")[2]
         name = name if spec is None else _checked(name)
         needs = _needs(members, (*_MANIFEST_KEYS, "devDependencies"))
         return Entry(
-            location, place, "", name, line, version, spec, integrity, scope_of(members), needs, own=spec is None
+            location, place, "", name, line, version, spec, digests, scope_of(members), needs, own=spec is None
         )
     name = _checked(folder)
     if "name" in members:
@@ -176,7 +179,7 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     if spec is None and version is not None and not is_link and _NOT_A_RANGE.match(version):
         # npm then fetches NAME@VERSION, whatever that is: "npm:other@1.0.0" and a URL give another package.
         spec, version = version, None
-    entry = Entry(location, place, folder, name, line, version, spec, integrity, scope_of(members), needs)
+    entry = Entry(location, place, folder, name, line, version, spec, digests, scope_of(members), needs)
     if "inBundle" in members:
         entry.bundled = _flag(members, "inBundle")
     if is_link:
@@ -316,7 +319,7 @@ def _dependency(folder: str, place: str, line: int, members: dict[str, object]) 
         line,
         version,
         spec,
-        integrity,
+        from_sri(integrity) if integrity is not None else (),
         scope_of(members),
         () if isinstance(members.get("requires"), bool) else _needs(members, ("requires",)),
         "bundled" in members and _flag(members, "bundled"),

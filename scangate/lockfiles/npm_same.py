@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from scangate.lockfiles.integrity import from_sri
 from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 
@@ -62,7 +63,7 @@ def _same_roots(now: object, before: object) -> bool:
 
 def _is_free_of(gone: Mapping[str, object], stays: Mapping[str, object]) -> bool:
     """Whether what is gone has no say about what stays: neither holds it, nor lends it its scope or its registry."""
-    if not any(isinstance(members, dict) and "integrity" in members for members in stays.values()):
+    if not any(isinstance(members, dict) and _has_digest(members) for members in stays.values()):
         return False
     if any(not isinstance(members, dict) or "link" in members or "inBundle" in members for members in stays.values()):
         return False
@@ -77,11 +78,16 @@ def _name(place: str, members: object) -> tuple[object, object]:
 
 def is_public(place: str, members: object) -> bool:
     """Of the public registry, by the URL of just this package, with a digest: it ties no name, and leads nowhere."""
-    if not isinstance(members, dict) or not isinstance(members.get("integrity"), str):
+    if not isinstance(members, dict) or not _has_digest(members):
         return False
     name, version = _folder(place), members.get("version")
     url = f"{_PUBLIC_URL}{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
     return bool(name) and "name" not in members and members.get("resolved") == url
+
+
+def _has_digest(members: Mapping[str, object]) -> bool:
+    text = members.get("integrity")
+    return isinstance(text, str) and from_sri(text) != ()
 
 
 def _folder(place: str) -> str:

@@ -61,7 +61,7 @@ class Sources:
         return _elsewhere(entry, entry.spec)
 
     def _without_url(self, entry: Entry) -> Source:
-        if entry.bundled and entry.integrity is None:
+        if entry.bundled and not entry.digests:
             bundler = self._bundler(entry)
             if bundler is not None:
                 return self._bundled(entry, bundler)
@@ -132,7 +132,7 @@ class Sources:
 def _is_ordinary(entry: Entry) -> bool:
     """From the public registry, by the URL of just this name and version, or by none; with a digest."""
     name, version = entry.name, entry.version
-    if version is None or entry.integrity is None or entry.target is not None or not is_exact(version):
+    if version is None or not entry.digests or entry.target is not None or not is_exact(version):
         return False
     return entry.spec is None or entry.spec == f"{_PUBLIC_URL}{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
 
@@ -148,7 +148,7 @@ def _pinned(kind: Kind, version: str | None) -> Kind:
 
 
 def _unprotected(entry: Entry) -> tuple[LockFact, ...]:
-    if entry.integrity is not None:
+    if entry.digests:
         return ()
     detail = f"{entry.name} has no integrity digest: nothing holds its source to what was locked."
     return (LockFact(check="no-integrity", detail=detail, line=entry.line),)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from scangate.models.changes import Selection
+from scangate.registries import PrivateRegistry, Registries
 from tests.changes.sides import Files, against, new_facts
 from tests.lockfiles.npm_support import DIGEST, entry, packages, url
 
@@ -87,3 +88,11 @@ def entry_facts(selection: Selection) -> list[tuple[str, str]]:
         for one in lockfile.dependencies
         for fact in one.facts
     ]
+
+
+def test_a_digest_of_a_private_package_that_becomes_junk_is_missed() -> None:
+    registries = Registries(private=(PrivateRegistry(host="index.example"),))
+    was, is_ = (scoped("@c/x", integrity=text) for text in (DIGEST, "sha999-AAAA"))
+    selection = against(was, is_, registries)
+    assert [change.kind for change in selection.changes] == ["digests"]
+    assert entry_facts(selection) == [("@c/x", "no-integrity")]

@@ -22,6 +22,7 @@ Document = dict[str, object]
 Entries = dict[str, dict[str, object]]
 
 OTHER = "sha512-" + "B" * 86 + "=="
+JUNK = "sha999-AAAA"
 
 
 def document(entries: Entries, **members: object) -> Document:
@@ -160,6 +161,15 @@ def test_another_member_of_the_document_has_to_be_read(member: str) -> None:
             "node_modules/a",
             id="the last digest",
         ),
+        pytest.param(
+            {
+                "node_modules/a": entry("a", "1.0.0"),
+                "node_modules/b": entry("b", "1.0.0", integrity=JUNK),
+                "node_modules/c": entry("c", "1.0.0", integrity=JUNK),
+            },
+            "node_modules/a",
+            id="the last digest that is one",
+        ),
     ],
 )
 def test_what_is_gone_may_change_what_stays(entries: Entries, gone: str) -> None:
@@ -176,7 +186,7 @@ _EXTRA = st.fixed_dictionaries(
         "dev": st.booleans(),
         "optional": st.just(True),
         "inBundle": st.just(True),
-        "integrity": st.sampled_from([DIGEST, OTHER, None]),
+        "integrity": st.sampled_from([DIGEST, OTHER, JUNK, None]),
         "resolved": st.sampled_from(
             [None, f"{PUBLIC}a/-/a-1.0.0.tgz", "https://npm.acme.example/a/-/a-1.0.0.tgz", "https://x.example/a.tgz"]
         ),

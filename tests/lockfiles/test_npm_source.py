@@ -319,3 +319,15 @@ def test_a_confused_entry_ties_nothing_itself() -> None:
 def test_digests_come_as_hex() -> None:
     found = one(at(url("left", "1.0.0"), integrity=f"{DIGEST} sha1-AAAA"))
     assert found.integrity == ("sha512:" + "00" * 64,)
+
+
+@pytest.mark.parametrize("junk", ["sha999-AAAA", "sha512-AAAA", "none", " "])
+@pytest.mark.parametrize(
+    ("resolved", "registries"),
+    [(url("left", "1.0.0"), MIRROR), (url("left", "1.0.0", ACME), HOST_ONLY), (None, MIRROR)],
+)
+def test_junk_in_the_place_of_a_digest_is_none(junk: str, resolved: str | None, registries: Registries) -> None:
+    found = one(at(resolved, integrity=junk), registries)
+    assert (found.integrity, checks(found)) == ((), ["no-integrity"])
+    held = one(at(resolved, integrity=f"{junk} {DIGEST}"), registries)
+    assert (len(held.integrity), checks(held)) == (1, [])
