@@ -101,6 +101,13 @@ def test_a_conflict_of_digests_is_a_change_of_integrity() -> None:
     assert new(selection) == ["pkg:npm/left@1.0.0"]
 
 
+def test_the_same_weaker_digest_hides_no_other_content() -> None:
+    selection = select_new([lock(npm("left", "1.0.0", S, B))], [lock(npm("left", "1.0.0", S, A))])
+    assert labels(selection) == [("integrity", "left", "1.0.0", "1.0.0")]
+    (entry,) = selection.lockfiles[0].dependencies
+    assert [fact.check for fact in entry.facts] == ["integrity-changed"]
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
