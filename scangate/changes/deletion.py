@@ -1,6 +1,6 @@
 """Lockfiles of the base that are gone, and what replaces them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from scangate.changes.known import identity, name_of
 from scangate.models.lockfile import LockFact, Lockfile, Relation
@@ -24,6 +24,29 @@ _MANIFESTS = {
 def manifests(lockfile: Lockfile) -> tuple[str, ...]:
     """The files, in the folder of the lockfile, of the project whose packages it locks; () where there is none."""
     return _MANIFESTS.get(lockfile.format, ("package.json",) if lockfile.format in _JAVASCRIPT else ())
+
+
+def with_projects(renames: Mapping[str, str], gone: Sequence[Lockfile], added: Sequence[Lockfile]) -> Mapping[str, str]:
+    """The renames that git knows, {new: old}, and those of lockfiles whose manifest is among them.
+
+    A lockfile that was brought up to date while its folder moved may have too little in common with what it was.
+    """
+    places = {**renames}
+    for one in gone:
+        for other in added:
+            went_along = any(renames.get(_beside(other, name)) == _beside(one, name) for name in manifests(one))
+            if went_along and other.format == one.format and one.path not in renames.values():
+                places.setdefault(other.path, one.path)
+    return places
+
+
+def manifests_of(lockfiles: Iterable[Lockfile]) -> set[str]:
+    """The paths of all that `manifests` names for them, there or not."""
+    return {_beside(one, name) for one in lockfiles for name in manifests(one)}
+
+
+def _beside(lockfile: Lockfile, name: str) -> str:
+    return lockfile.path[: lockfile.path.rfind("/") + 1] + name
 
 
 def deleted(

@@ -19,13 +19,15 @@ def select_new(
     same: Collection[str] = (),
     archives: Collection[str] = (),
     left: Collection[str] = (),
+    there: Collection[str] = (),
     compared: Compared | None = None,
 ) -> Selection:
     """What `current` has that `base` has not.
 
     `renames` says which current path was which one of the base, `same` which paths have the same file in both,
     `archives` the names of those files of the project that differ: what may be installed from one of them is new;
-    `left` the paths of the base's whose project (`manifests`) is still where they were.
+    `left` the paths of the base's whose project (`manifests`) is still where they were, `there` those that are not
+    read now and that nobody has deleted.
 
     New is an entry whose purl (or kind, name, version and source) with these digests is in no lockfile of the base.
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
@@ -48,7 +50,7 @@ def select_new(
     changes += _scope_changes(current, known)
     return Selection(
         lockfiles=tuple(selected),
-        deleted=deleted(current, base, renames or {}, left),
+        deleted=deleted(current, [one for one in base if one.path not in there], renames or {}, left),
         changes=tuple(sorted(changes, key=_order)),
         compared=compared,
     )

@@ -11,7 +11,7 @@ from scangate import lockfiles
 from scangate.changes import trees
 from scangate.changes.base import Base
 from scangate.changes.discovery import LEFT_OUT, Candidate, discover, named
-from scangate.changes.git import Git
+from scangate.changes.git import Git, GitError
 from scangate.changes.objects import Objects
 from scangate.changes.trees import GitTree, Place
 from scangate.changes.unchanged import nothing_added, same_lockfiles
@@ -173,14 +173,15 @@ class Sides:
         current = examine(parsed, registries)
         if self._before is None:
             return Read(current=current, selection=Selection(lockfiles=current, compared=self.compared))
-        paths = {one.path for one in parsed}
+        gone, added = _beyond(base, parsed), _beyond(parsed, base)
         selection = select_new(
             current,
             examine(base, registries),
-            renames=self._renames(paths, {one.path for one in base}),
+            renames=self._renames(gone, added),
             same=found.same,
             archives=found.archives,
-            left=[one.path for one in base if one.path not in paths and self._is_left(one.path, manifests(one))],
+            left=[one.path for one in gone if self._is_left(one.path, manifests(one))],
+            there=self._not_deleted({one.path for one in gone}, found.current),
             compared=self.compared,
         )
         return Read(
@@ -257,18 +258,49 @@ class Sides:
     def _absolute(self, path: str) -> Path:
         return Path(os.path.abspath(self._context.cwd / path))  # noqa: PTH100 - as discovery has it
 
-    def _renames(self, current: Collection[str], before: Collection[str]) -> Mapping[str, str]:
+    def _renames(self, gone: Sequence[Lockfile], added: Sequence[Lockfile]) -> Mapping[str, str]:
+        from scangate.changes.deletion import manifests_of, with_projects
+
         assert self.base.commit is not None
-        return trees.renames(
+        found = trees.renames(
             self._git,
             self._repository[0],
             self.base.commit,
-            gone=set(before) - set(current),
-            added=set(current) - set(before),
+            gone={one.path for one in gone} | manifests_of(gone),
+            added={one.path for one in added} | manifests_of(added),
             head=self.base.head,
             cached=self._args.staged,
             index=self._index,
         )
+        return with_projects(found, gone, added)
+
+    def _not_deleted(self, gone: Collection[str], current: Sequence[Candidate]) -> Collection[str]:
+        """Those of the base's lockfiles that are not read here, and that this change does not take away.
+
+        Another one covers them now, or the branch that `--base` names has got them since this one left it.
+        """
+        covered = {one.path for one in current if one.path in gone}
+        if covered:
+            covered -= {one.path for one in lockfiles.selection.without_overlaps(current)}
+        return covered | {path for path in gone if self._came_since(path)}
+
+    def _came_since(self, path: str) -> bool:
+        try:
+            return self._fork is not None and self._fork.entry(path) is None
+        except LockfileError:
+            return False
+
+    @cached_property
+    def _fork(self) -> GitTree | None:
+        """Where the branch left the one that `--base` names; None where the base is that commit, or nobody can tell."""
+        if self._args.base is None or self.base.commit is None:
+            return None
+        try:
+            ends = (self.base.commit, self.base.head or "HEAD")
+            found = self._git.run("merge-base", "--end-of-options", *ends).decode("ascii").strip()
+        except GitError:
+            return None
+        return None if found == self.base.commit else self._commit(found)
 
     # -------------------------------------------------------------------------------------------- submodules
 
@@ -297,6 +329,12 @@ class Sides:
         if not LEFT_OUT.isdisjoint(path.split("/")) or path_matches(exclude, path):
             return True  # nobody wants to
         return self._checked is None and (self._place.root / path / ".git").exists()
+
+
+def _beyond(some: Sequence[Lockfile], others: Sequence[Lockfile]) -> list[Lockfile]:
+    """Those at paths that the others do not have."""
+    paths = {one.path for one in others}
+    return [one for one in some if one.path not in paths]
 
 
 def _moved(path: str, before: str | None, now: str | None) -> PolicyNotice:

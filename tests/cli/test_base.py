@@ -639,6 +639,52 @@ def test_a_lockfile_that_leaves_its_project_behind_is_deleted(world: World, opti
     assert world.check(here, *options, "--base", "HEAD~1").code == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+def test_a_folder_that_moves_while_its_lockfile_is_brought_up_to_date_is_not_deleted(
+    world: World, options: tuple[str, ...]
+) -> None:
+    names = [f"package-{number}" for number in range(20)]
+    manifest = json.dumps({"name": "app", "version": "1.0.0", "dependencies": dict.fromkeys(names, "*")}, indent=2)
+    old, latest = ([f"pkg:npm/{name}@{version}" for name in names] for version in ("1.0.0", "2.31.44"))
+    here = Repository.new(world.folder / "here")
+    here.commit({"app/package-lock.json": lock(*old), "app/package.json": manifest, "requirements.txt": "a==1\n"})
+    here.git("mv", "app", "web")
+    other = lock(*latest).replace("A" * 86, "B" * 86).replace("\n    ", "\n  ")
+    here.commit({"web/package-lock.json": other, "web/package.json": manifest.replace("1.0.0", "1.0.1")})
+    result = world.check(here, *options, "--base", "HEAD~1")
+    assert (result.code, sorted(new(result))) == (3, sorted(latest))
+    assert {change["change"] for one in result.json["packages"] for change in one["changes"]} == {"upgraded"}
+    here.write({"app/package.json": manifest})
+    here.git("add", "-A")
+    here.git("commit", "-q", "-m", "The project stays")
+    assert world.check(here, *options, "--base", "HEAD~2").code == 1
+
+
+def test_a_requirements_file_that_another_one_includes_now_is_not_deleted(world: World) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"requirements.txt": "a==1\n", "backend/requirements.txt": "b==1\n"})
+    here.commit({"requirements.txt": "a==1\n-r backend/requirements.txt\n"})
+    for options in ((), ("--staged",), ("--pushed",)):
+        result = world.check(here, *options, "--base", "HEAD~1")
+        assert (result.code, new(result)) == (0, [])
+    here.commit({"backend/requirements.txt": "They were here.\n"})
+    assert world.check(here, "--base", "HEAD~1").code == 2
+    here.commit({"requirements.txt": "a==1\n", "backend/requirements.txt": "b==1\n"})
+    (here.folder / "backend" / "requirements.txt").unlink()
+    assert world.check(here, "--base", "HEAD").code == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+def test_what_a_named_branch_has_got_since_is_not_deleted(world: World, options: tuple[str, ...]) -> None:
+    clone = world.checkout(world.project.f2)  # main has got site/package-lock.json meanwhile
+    result = world.check(clone, *options, "--base", "origin/main")
+    assert (result.code, new(result)) == (3, OWN)
+    clone.git("merge", "-q", "-m", "Catch up", "origin/main")
+    clone.git("rm", "-q", "-r", "site")
+    clone.commit()
+    assert world.check(clone, *options, "--base", "origin/main").code == 1
+
+
 WHEEL = "wheels/example-1.0-py3-none-any.whl"
 NPM_LOCAL = lock(CLEAN).replace(
     '"node_modules/',
