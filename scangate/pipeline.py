@@ -4,7 +4,6 @@ It joins the stages and holds no logic of their own: no argv, no HTTP, no files,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -33,28 +32,39 @@ Uploads = Mapping[str, AnalysisRequest | Shortfall]
 NO_UPLOADS: Uploads = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def nothing_earlier(_: AnalysisRequest) -> None:
+    """Nothing is at hand from before this run."""
+
+
 class Run:
     """What stays the same during one run. `now` is timezone-aware; `elapsed` gives seconds since the start."""
 
-    policy: Policy
-    engines: tuple[Engine, ...]
-    now: datetime
-    elapsed: Callable[[], float]
-    analyser_name: str
-    notices: tuple[PolicyNotice, ...] = ()
-    """What was found before anything was analysed, and every output says."""
-
-    earlier: Callable[[AnalysisRequest], Report | None] = lambda _: None
-    """What is at hand of a package from before this run; asks nobody."""
-
-    whole: bool = False
-    """Every lockfile of the project is read: where there is no base, an exception for no package in them is unused."""
-
-    read: dict[tuple[AnalysisRequest, Report], Analysed | Shortfall] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-    """What reports show that were read already: whether one is kept, and what it means, are asked one by one."""
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        engines: tuple[Engine, ...],
+        now: datetime,
+        elapsed: Callable[[], float],
+        analyser_name: str,
+        notices: tuple[PolicyNotice, ...] = (),
+        earlier: Callable[[AnalysisRequest], Report | None] = nothing_earlier,
+        whole: bool = False,
+    ) -> None:
+        """`notices` were found before anything was analysed, and every output says them. `earlier` gives what is at
+        hand of a package from before this run; it asks nobody. `whole`: every lockfile of the project is read; where
+        there is no base, an exception for no package in them is unused.
+        """
+        self.policy = policy
+        self.engines = engines
+        self.now = now
+        self.elapsed = elapsed
+        self.analyser_name = analyser_name
+        self.notices = notices
+        self.earlier = earlier
+        self.whole = whole
+        self.read: dict[tuple[AnalysisRequest, Report], Analysed | Shortfall] = {}
+        """What reports show that were read already: whether one is kept, and what it means, are asked one by one."""
 
     def keeps(self, request: AnalysisRequest, report: Report) -> bool:
         """Whether the report may answer another run, too: it is read as one about the package, and shows all of it.

@@ -1,8 +1,7 @@
 """Which reports may answer another run, too."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,20 +9,26 @@ import pytest
 from scangate.models.analysis import Analysed, AnalysisRequest, Engine, Report
 from scangate.models.changes import Change, ChangeKind, Selection
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
-from scangate.pipeline import Run, conclude
+from scangate.pipeline import Run, conclude, nothing_earlier
 from scangate.policy import loader
 from tests.conftest import ROOT
 
 REPORTS = ROOT / "tests" / "assets" / "reports" / "dynamic-analysis"
 
 
-def run(at: datetime) -> Run:
+def run(
+    at: datetime,
+    *,
+    engines: tuple[Engine, ...] = (Engine.DYNAMIC_ANALYSIS,),
+    earlier: Callable[[AnalysisRequest], Report | None] = nothing_earlier,
+) -> Run:
     return Run(
         policy=loader.default(),
-        engines=(Engine.DYNAMIC_ANALYSIS,),
+        engines=engines,
         now=at,
         elapsed=lambda: 0.0,
         analyser_name="https://api.example.com",
+        earlier=earlier,
     )
 
 
@@ -95,7 +100,7 @@ def earlier(change: Change, at_hand: Mapping[AnalysisRequest, Report]) -> tuple[
     """What the pipeline finds of the versions that the changed entry replaces."""
     lockfile = Lockfile(path="package-lock.json", format="npm-package-lock", dependencies=(change.dependency,))
     at = datetime.fromtimestamp(1_800_000_000, UTC)
-    with_earlier = replace(run(at), earlier=at_hand.get, engines=tuple(Engine))
+    with_earlier = run(at, earlier=at_hand.get, engines=tuple(Engine))
     verdict = conclude(with_earlier, Selection(lockfiles=(lockfile,), changes=(change,)), {})
     (only,) = verdict.subjects
     return only.subject.earlier

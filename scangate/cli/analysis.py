@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +15,7 @@ from scangate.models.analysis import Analyser, AnalysisRequest, Answer, Engine, 
 from scangate.models.changes import Selection
 from scangate.models.lockfile import Ecosystem, Lockfile
 from scangate.models.verdict import PolicyNotice
-from scangate.pipeline import NO_UPLOADS, NoAnalyser, Run, Uploads, group
+from scangate.pipeline import NO_UPLOADS, NoAnalyser, Run, Uploads, group, nothing_earlier
 from scangate.policy.model import Policy
 from scangate.service.base import Interrupted, Service
 from scangate.service.memory import Memory, NoMemory
@@ -24,7 +23,7 @@ from scangate.service.memory import Memory, NoMemory
 if TYPE_CHECKING:
     from scangate.service.budget import Budget
     from scangate.service.cache import Cache
-    from scangate.service.cached import CachedAnalyser
+    from scangate.service.cached import CachedAnalyser, History
     from scangate.service.settings import ServiceSettings
 
 CACHE_VARIABLE = "SCANGATE_CACHE_DIR"
@@ -74,15 +73,21 @@ def run_of(
     notices: tuple[PolicyNotice, ...] = (),
     *,
     whole: bool = False,
+    kept: "Cache | None" = None,
 ) -> Run:
-    """The pipeline's view of this run. Raises UsageError where the service's address is none."""
+    """The pipeline's view of this run; `kept` has what it knows of earlier versions.
+
+    Raises UsageError where the service's address is none.
+    """
+    name = _service_name(context, chosen)
     return Run(
         policy=policy,
         engines=chosen.engines,
         now=context.now(),
         elapsed=elapsed,
-        analyser_name=_service_name(context, chosen),
+        analyser_name=name,
         notices=notices,
+        earlier=nothing_earlier if kept is None else _history(kept, chosen, name).report,
         whole=whole,
     )
 
@@ -210,18 +215,24 @@ def analyser(
     from scangate.service.cached import CacheMemory
 
     kept = kept or cache(context)
-    memory = CacheMemory(cache=kept, analyser=kept_under(chosen, run), is_whole=run.keeps, resumes=not chosen.local)
+    memory = CacheMemory(
+        cache=kept, analyser=kept_under(chosen, run.analyser_name), is_whole=run.keeps, resumes=not chosen.local
+    )
     return _cached(context, chosen, run, kept, _asking(context, chosen, run, memory, lockfiles, uploads))
 
 
-def in_the_light_of(kept: "Cache", chosen: Plan, run: Run, selection: Selection) -> tuple[Run, Selection]:
-    """The run and what is new, with what the cache knows: older versions' reports, other digests of a package."""
+def in_the_light_of(kept: "Cache", chosen: Plan, run: Run, selection: Selection) -> Selection:
+    """What is new, flagged where the cache knows other digests of a package."""
     from scangate.lockfiles.conflicts import flag_seen
+
+    history = _history(kept, chosen, run.analyser_name)
+    return selection._replace(lockfiles=flag_seen(selection.lockfiles, history.digests))
+
+
+def _history(kept: "Cache", chosen: Plan, analyser_name: str) -> "History":
     from scangate.service.cached import History
 
-    history = History(cache=kept, analyser=kept_under(chosen, run))
-    flagged = flag_seen(selection.lockfiles, history.digests)
-    return replace(run, earlier=history.report), selection._replace(lockfiles=flagged)
+    return History(cache=kept, analyser=kept_under(chosen, analyser_name))
 
 
 def unanswered(
@@ -246,12 +257,14 @@ def _cached(context: Context, chosen: Plan, run: Run, kept: "Cache", inner: Anal
         if not chosen.quiet:
             context.say(f"scangate: {found} of {wanted} reports from the cache.")
 
-    return CachedAnalyser(inner=inner, cache=kept, analyser=kept_under(chosen, run), is_whole=run.keeps, tell=tell)
+    return CachedAnalyser(
+        inner=inner, cache=kept, analyser=kept_under(chosen, run.analyser_name), is_whole=run.keeps, tell=tell
+    )
 
 
-def kept_under(chosen: Plan, run: Run) -> str:
+def kept_under(chosen: Plan, analyser_name: str) -> str:
     """The analyser, as the cache names it."""
-    return f"{local.NAME}, scangate {__version__}" if chosen.local else run.analyser_name
+    return f"{local.NAME}, scangate {__version__}" if chosen.local else analyser_name
 
 
 def _asking(

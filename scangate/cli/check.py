@@ -67,8 +67,9 @@ def _judge(
     hook = base.in_hook(args, context)
     policy = policy.in_hook() if hook else policy
     chosen = analysis.plan(args, policy, default_timeout=options.HOOK_TIMEOUT if hook and args.staged else None)
-    setup = analysis.run_of(context, policy, chosen, elapsed, notices, whole=not args.paths)
     subjects = pipeline.subjects_in(read.selection)
+    kept = analysis.cache(context) if chosen.cached and subjects else None
+    setup = analysis.run_of(context, policy, chosen, elapsed, notices, whole=not args.paths, kept=kept)
     archives = pipeline.NO_UPLOADS
     # To another machine only where the policy says so: an archive of the project may be anything.
     if chosen.local or policy.upload_files:
@@ -79,9 +80,7 @@ def _judge(
         requests = pipeline.requests_for(subjects, chosen.engines, archives)
         unanswered = analysis.unanswered(context, chosen, setup, requests)
         return _dry_run(unanswered, chosen, setup.analyser_name, context)
-    selection, kept = read.selection, analysis.cache(context) if chosen.cached and subjects else None
-    if kept is not None:
-        setup, selection = analysis.in_the_light_of(kept, chosen, setup, selection)
+    selection = read.selection if kept is None else analysis.in_the_light_of(kept, chosen, setup, read.selection)
     analyser = analysis.analyser(context, chosen, setup, lockfiles=read.current, uploads=archives, kept=kept)
     try:
         verdict = pipeline.check(setup, selection, analyser, archives)
@@ -95,7 +94,7 @@ def _judge(
     if chosen.cached:
         from scangate.cli import lastrun
 
-        lastrun.save(verdict, ExitCode(code), analysis.kept_under(chosen, setup), context)
+        lastrun.save(verdict, ExitCode(code), analysis.kept_under(chosen, setup.analyser_name), context)
     return code
 
 

@@ -4,7 +4,7 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scangate.policy.model import AllowEntry, Policy
     from scangate.policy.trace import Trace
     from scangate.service.cache import Cache
+    from scangate.service.cached import History
 
 _NAMED = 3
 """Packages of one line that are named."""
@@ -143,7 +144,7 @@ def _from_run(package: "Package", last: "LastRun", kept: "Cache", policy: "Polic
     from scangate.service.cached import History
 
     history = History(cache=kept, analyser=last.kept_under)
-    run = replace(_run(policy, package.analysed, context), earlier=history.report)
+    run = _run(policy, package.analysed, context, history)
     when = f"last run, {last.when}" if last.when else "the verdict that was handed in"
     remarks = [f"{when}: {package.status}, by the policy {last.policy} and analyses of {last.analyser}"]
     results: list[Analysed | Shortfall] = [
@@ -205,8 +206,8 @@ def _from_cache(
     return Known(subject=subject._replace(results=tuple(results.values())), remarks=tuple(remarks))
 
 
-def _run(policy: "Policy", engines: Sequence[Engine], context: Context) -> "Run":
-    from scangate.pipeline import Run
+def _run(policy: "Policy", engines: Sequence[Engine], context: Context, history: "History | None" = None) -> "Run":
+    from scangate.pipeline import Run, nothing_earlier
 
     return Run(
         policy=policy,
@@ -214,6 +215,7 @@ def _run(policy: "Policy", engines: Sequence[Engine], context: Context) -> "Run"
         now=context.now(),
         elapsed=context.stopwatch(),
         analyser_name="what is at hand",
+        earlier=nothing_earlier if history is None else history.report,
     )
 
 

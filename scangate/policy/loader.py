@@ -103,7 +103,7 @@ class _Loader:
             elif isinstance(value, document.Sequence):
                 items = tuple(item for item in value.items if isinstance(item, Scalar))
                 for item in items:
-                    if SET_REFERENCE.match(item.text):
+                    if re.fullmatch(SET_REFERENCE, item.text):
                         self._problems.add(item.place, "a set within a set", "Write its values out.")
                 self.reader.sets[key.text] = items
 

@@ -246,7 +246,7 @@ class Reader:
         return Row(tuple(value for value in read if value is not None), node.place) if None not in read else None
 
     def _item(self, node: Node, many: Many) -> tuple[Value | None, ...]:
-        if many.sets and isinstance(node, Scalar) and (reference := SET_REFERENCE.match(node.text)):
+        if many.sets and isinstance(node, Scalar) and (reference := re.fullmatch(SET_REFERENCE, node.text)):
             return self._set(node, reference[1], many.item)
         return (self.read(node, many.item),)
 

@@ -6,7 +6,8 @@ their value anywhere else means that the package took them.
 
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -48,17 +49,25 @@ class Baits:
         if len(values) > MAX_BAITS:
             raise malformed(f"it plants {len(values)} different secrets, which no sandbox does")
         self._needles = tuple(needle for value, name in values.items() for needle in _written(name, value))
-        self._windows = {
+
+    @cached_property
+    def _windows(self) -> Mapping[str, _Needle]:
+        return {
             folded[start : start + _WINDOW]: needle
             for needle in self._needles
             for folded in [needle.text.lower()]
             for start in range(len(folded) - _WINDOW + 1)
         }
-        self._blocks = {
-            window[start : start + _BLOCK] for window in self._windows for start in range(_WINDOW - _BLOCK + 1)
-        }
+
+    @cached_property
+    def _blocks(self) -> Set[str]:
+        return {window[start : start + _BLOCK] for window in self._windows for start in range(_WINDOW - _BLOCK + 1)}
+
+    @cached_property
+    def _mask(self) -> re.Pattern[str]:
+        """Every planted value, however it is written. Nearly always nothing is found, and nothing has to be masked."""
         written = sorted({needle.text for needle in self._needles}, key=len, reverse=True)
-        self._mask = re.compile("|".join(map(re.escape, written)), re.IGNORECASE)
+        return re.compile("|".join(map(re.escape, written)), re.IGNORECASE)
 
     def in_texts(self, phase: Phase, where: str, texts: Iterable[str]) -> Iterator[BaitSeen]:
         """Each bait that stands whole in a text, once per text and encoding."""

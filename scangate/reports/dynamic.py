@@ -4,9 +4,9 @@ import base64
 import binascii
 import ipaddress
 import posixpath
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
 from scangate.models.lockfile import Ecosystem
@@ -46,25 +46,33 @@ _PARSED_NETWORKS = tuple(
 )
 
 
-@dataclass(slots=True)
-class PhaseRecord:
+class PhaseRecord(NamedTuple):
     """One phase as the report gives it, its types checked."""
 
     phase: Phase
     status: str
     stdout: tuple[str, ...]
     stderr: tuple[str, ...]
-    sent: tuple[str, ...] = ()
+    sent: tuple[str, ...]
     """What reached the sandbox's own servers (the embedded service's addition)."""
-    files: list[FileTouched] = field(default_factory=list)
-    sockets: list[SocketOpened] = field(default_factory=list)
-    commands: list[CommandRun] = field(default_factory=list)
-    hosts: list[HostContacted] = field(default_factory=list)
-    planted: dict[str, str] = field(default_factory=dict)
-    truncated: bool = False
+    truncated: bool
     """The sandbox could not keep all that was sent (the embedded service's addition)."""
-    empty: bool = False
-    """The report shows no command, file, address or name: what is noise (a pipe, an argv without a word) is nothing."""
+    files: tuple[FileTouched, ...]
+    sockets: tuple[SocketOpened, ...]
+    commands: tuple[CommandRun, ...]
+    hosts: tuple[HostContacted, ...]
+    planted: Mapping[str, str]
+    """The values of the planted secrets, each with its variable's name."""
+
+    @property
+    def is_empty(self) -> bool:
+        """It shows no command, file, address or name: what is noise (a pipe, an argv without a word) is nothing."""
+        return not (
+            self.files
+            or self.hosts
+            or any(socket.address or socket.hostnames for socket in self.sockets)
+            or any(any(command.argv) for command in self.commands)
+        )
 
 
 def read_phases(analysis: Mapping[str, object]) -> tuple[PhaseRecord, ...]:
@@ -124,7 +132,7 @@ def shortfalls(phases: tuple[PhaseRecord, ...], ecosystem: Ecosystem | None) -> 
         if record.status != _COMPLETED:
             status = f"status {shown(record.status)}" if record.status else "no status"
             yield _shortfall(OutcomeCode.PHASE_ERROR, phase, f"The {phase} phase ended with {status}.")
-        if record.empty:
+        if record.is_empty:
             detail = f"Nothing at all was observed in the {phase} phase, not even the analysis's own command."
             yield _shortfall(OutcomeCode.BLIND, phase, detail)
         if record.truncated:
@@ -142,7 +150,11 @@ def _shortfall(code: OutcomeCode, phase: Phase | None, detail: str) -> Shortfall
 def _phase(phase: Phase, value: object) -> PhaseRecord:
     where = f"Analysis.{phase}"
     data = mapping(value, where)
-    record = PhaseRecord(
+    # Checked, not searched: they repeat what the lists say, and hold the environment of every execve.
+    items(data.get("Syscalls"), f"{where}.Syscalls")
+    sockets = tuple(_sockets(phase, data.get("Sockets"), f"{where}.Sockets"))
+    commands, planted = _commands(phase, data.get("Commands"), f"{where}.Commands")
+    return PhaseRecord(
         phase=phase,
         status=text(data.get("Status"), f"{where}.Status"),
         stdout=_output(data.get("Stdout"), f"{where}.Stdout"),
@@ -152,21 +164,13 @@ def _phase(phase: Phase, value: object) -> PhaseRecord:
             for each in texts(data.get("Sent"), f"{where}.Sent")
             for reading in _output(each, f"{where}.Sent[]")[:1]
         ),
+        truncated=flag(data.get("Truncated"), f"{where}.Truncated"),
+        files=tuple(_files(phase, data.get("Files"), f"{where}.Files")),
+        sockets=sockets,
+        commands=commands,
+        hosts=tuple(_hosts(phase, data.get("DNS"), f"{where}.DNS", sockets)),
+        planted=planted,
     )
-    record.truncated = flag(data.get("Truncated"), f"{where}.Truncated")
-    # Checked, not searched: they repeat what the lists say, and hold the environment of every execve.
-    items(data.get("Syscalls"), f"{where}.Syscalls")
-    record.files.extend(_files(phase, data.get("Files"), f"{where}.Files"))
-    record.sockets.extend(_sockets(phase, data.get("Sockets"), f"{where}.Sockets"))
-    record.hosts.extend(_hosts(phase, data.get("DNS"), f"{where}.DNS", record.sockets))
-    _read_commands(record, data.get("Commands"), f"{where}.Commands")
-    record.empty = not (
-        record.files
-        or record.hosts
-        or any(socket.address or socket.hostnames for socket in record.sockets)
-        or any(any(command.argv) for command in record.commands)
-    )
-    return record
 
 
 def _output(value: object, where: str) -> tuple[str, ...]:
@@ -215,7 +219,7 @@ def _sockets(phase: Phase, value: object, where: str) -> Iterator[SocketOpened]:
         )
 
 
-def _hosts(phase: Phase, value: object, where: str, sockets: list[SocketOpened]) -> Iterator[HostContacted]:
+def _hosts(phase: Phase, value: object, where: str, sockets: Iterable[SocketOpened]) -> Iterator[HostContacted]:
     """Every name that was looked up or connected to, once."""
     types: dict[str, dict[str, None]] = {}
     via: dict[str, dict[str, None]] = {}
@@ -239,14 +243,18 @@ def _host(name: str) -> str:
     return name.lower().rstrip(".")
 
 
-def _read_commands(record: PhaseRecord, value: object, where: str) -> None:
+def _commands(phase: Phase, value: object, where: str) -> tuple[tuple[CommandRun, ...], Mapping[str, str]]:
+    """The commands, and what was planted in their environment."""
+    commands: list[CommandRun] = []
+    planted: dict[str, str] = {}
     for entry in mappings(value, where):
         argv = texts(entry.get("Command"), f"{where}[].Command")
         environment = texts(entry.get("Environment"), f"{where}[].Environment")
-        record.commands.append(CommandRun(phase=record.phase, argv=argv))
+        commands.append(CommandRun(phase=phase, argv=argv))
         if environment:
             harness = argv == ("sleep", "30m") or any(True for _ in identity.by_command(argv))
-            record.planted.update(baits.planted(environment, by_harness=harness))
+            planted.update(baits.planted(environment, by_harness=harness))
+    return tuple(commands), planted
 
 
 def _baits_seen(record: PhaseRecord, known: Baits) -> Iterator[BaitSeen]:

@@ -24,9 +24,10 @@ _UNRECORDED_VERSIONS = frozenset({"", "0"})
 """What stands where the version was not recorded: this says nothing, so it neither agrees nor disagrees."""
 
 _HARNESS = re.compile(r"/usr/local/bin/analyze-[a-z]+\.[a-z]+")
-_ARCHIVE_SUFFIX = re.compile(r"(?:\.tar(?:\.(?:gz|bz2|xz))?|\.egg|\.tgz|\.zip|\.whl|\.vsix|\.apk)\Z", re.IGNORECASE)
-_APK_REVISION = re.compile(r"-r\d+\Z")
-_NAMES_A_VERSION = re.compile(r"[-_]v?\d")
+# Compiled where they are used: most reports name no archive.
+_ARCHIVE_SUFFIX = r"(?i)(?:\.tar(?:\.(?:gz|bz2|xz))?|\.egg|\.tgz|\.zip|\.whl|\.vsix|\.apk)\Z"
+_APK_REVISION = r"-r\d+\Z"
+_NAMES_A_VERSION = r"[-_]v?\d"
 LOCAL_MARKER = "scangate-local"
 
 
@@ -87,12 +88,12 @@ def by_command(argv: tuple[str, ...]) -> Iterator[Claim]:
 def by_archive(place: str, path: str) -> Iterator[Claim]:
     """What an archive's file name says, where it has the form NAME-VERSION; others say nothing."""
     base = path.rpartition("/")[2]
-    stem = _ARCHIVE_SUFFIX.sub("", base)
+    stem = re.sub(_ARCHIVE_SUFFIX, "", base)
     if base.lower().endswith(".whl"):
         stem = "-".join(stem.split("-")[:2])
     elif base.lower().endswith(".apk"):
-        stem = _APK_REVISION.sub("", stem)
-    if stem != base and _NAMES_A_VERSION.search(stem):
+        stem = re.sub(_APK_REVISION, "", stem)
+    if stem != base and re.search(_NAMES_A_VERSION, stem):
         yield Claim(place=place, archive=stem)
 
 
