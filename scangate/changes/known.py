@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from scangate.digests import is_conflict, shown
@@ -30,32 +29,25 @@ def identity(dependency: Dependency) -> Identity:
     return dependency.kind, dependency.ecosystem, dependency.name, version, source
 
 
-@dataclass(frozen=True, slots=True)
 class Known:
     """The base's entries, by identity, and by name."""
 
-    entries: dict[Identity, list[Dependency]] = field(default_factory=dict)
-    digests: dict[Identity, set[str]] = field(default_factory=dict)
-    bare: dict[Identity, set[tuple[str | None, str | None]]] = field(default_factory=dict)
-    """The exact places of those that stand somewhere without a digest: nothing else says that the content is the same.
-
-    Of repositories all, for their content is not what a digest beside them is checked against.
-    """
-    names: dict[tuple[str, str], list[Dependency]] = field(default_factory=dict)
-    archives: Collection[str] = ()
-
-    @classmethod
-    def of(cls, base: Iterable[Lockfile], archives: Collection[str] = ()) -> "Known":
-        known = cls(archives=archives)
+    def __init__(self, base: Iterable[Lockfile], archives: Collection[str] = ()) -> None:
+        self.entries: dict[Identity, list[Dependency]] = {}
+        self.names: dict[tuple[str, str], list[Dependency]] = {}
+        self._digests: dict[Identity, set[str]] = {}
+        self._bare: dict[Identity, set[tuple[str | None, str | None]]] = {}
+        """The exact places of those that stand somewhere without a digest: nothing else says that the content is the
+        same. Of repositories all, for their content is not what a digest beside them is checked against."""
+        self._archives = archives
         for lockfile in base:
             for one in lockfile.dependencies:
                 key = identity(one)
-                known.entries.setdefault(key, []).append(one)
-                known.names.setdefault(name_of(one), []).append(one)
-                known.digests.setdefault(key, set()).update(one.integrity)
+                self.entries.setdefault(key, []).append(one)
+                self.names.setdefault(name_of(one), []).append(one)
+                self._digests.setdefault(key, set()).update(one.integrity)
                 if not _is_held(one):
-                    known.bare.setdefault(key, set()).add(_place(one))
-        return known
+                    self._bare.setdefault(key, set()).add(_place(one))
 
     def change(self, one: Dependency) -> ChangeKind | None:
         """Why the entry is new; None where it is not. ADDED stands for: the base has no such package."""
@@ -66,7 +58,7 @@ class Known:
         if not self._has_digests(key, one.integrity):
             is_other = is_conflict(one.integrity, (other.integrity for other in before))
             return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
-        if not _is_held(one) and _place(one) not in self.bare[key]:
+        if not _is_held(one) and _place(one) not in self._bare[key]:
             return ChangeKind.SOURCE
         if one.kind is Kind.FILE and self._may_be_other(one):
             return ChangeKind.DIGESTS
@@ -89,12 +81,12 @@ class Known:
     def _may_be_other(self, one: Dependency) -> bool:
         """Whether its archive is among those that differ; where it names none (--find-links), it may be any."""
         source = unquote(one.source or "").lower()
-        return any(name.lower() in source for name in self.archives) or (
-            bool(self.archives) and _ARCHIVE.search(source) is None
+        return any(name.lower() in source for name in self._archives) or (
+            bool(self._archives) and _ARCHIVE.search(source) is None
         )
 
     def _has_digests(self, key: Identity, integrity: tuple[str, ...]) -> bool:
-        return self.digests[key].issuperset(integrity) if integrity else key in self.bare
+        return self._digests[key].issuperset(integrity) if integrity else key in self._bare
 
 
 def _is_held(one: Dependency) -> bool:

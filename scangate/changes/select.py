@@ -33,7 +33,7 @@ def select_new(
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
     as well. Nothing is dropped silently: a current entry is in the selection, or the base has it.
     """
-    known = Known.of(base, archives)
+    known = Known(base, archives)
     was = {lockfile.path: lockfile for lockfile in base}
     changes: list[Change] = []
     selected: list[Lockfile] = []
