@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile
-from scangate.registries import ALL_PUBLIC_HOSTS, Registries
+from scangate.registries import PUBLIC_HOSTS, Registries
 
 UNKNOWN_HOST = "unknown-host"
 GIT_UNPINNED = "git-unpinned"
@@ -15,10 +15,11 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z", re.IGNORECASE)
 def flag_origins(lockfiles: Sequence[Lockfile], registries: Registries) -> tuple[Lockfile, ...]:
     """The lockfiles, with the entries marked that come from a host that is no registry, or from a moving git branch.
 
-    "unknown-host": an archive by URL, from a host that is neither a public registry nor one that scangate.yml names.
+    "unknown-host": an archive by URL, from a host that is neither its ecosystem's public registry nor one that
+    scangate.yml names.
     "git-unpinned": a repository without the full id of a commit: what is installed tomorrow is open.
     """
-    named = ALL_PUBLIC_HOSTS | registries.mirrors | {entry.host for entry in registries.private}
+    named = registries.mirrors | {entry.host for entry in registries.private}
     return tuple(
         lockfile._replace(dependencies=tuple(_flagged(one, named) for one in lockfile.dependencies))
         if any(one.kind is Kind.URL or one.kind is Kind.GIT for one in lockfile.dependencies)
@@ -28,7 +29,7 @@ def flag_origins(lockfiles: Sequence[Lockfile], registries: Registries) -> tuple
 
 
 def _flagged(one: Dependency, named: frozenset[str]) -> Dependency:
-    if one.kind is Kind.URL and one.registry not in named:
+    if one.kind is Kind.URL and one.registry not in named | PUBLIC_HOSTS[one.ecosystem]:
         host = one.registry or "a host that cannot be told"
         detail = f"{one.name} comes from {host}, which is no registry that scangate.yml names: {one.source}."
         return _with(one, UNKNOWN_HOST, detail)

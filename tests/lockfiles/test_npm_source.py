@@ -245,6 +245,18 @@ def test_a_host_that_npmrc_names_is_private() -> None:
     assert short(one(at(url("left", "1.0.0", ACME)), npmrc=npmrc)) == (Kind.PRIVATE_REGISTRY, "npm.acme.example", None)
 
 
+@pytest.mark.parametrize("resolved", [None, url("left", "1.0.0")])
+def test_a_registry_of_npmrc_without_encryption_is_told(resolved: str | None) -> None:
+    """Also where it stands in the public one's place: npm takes the scheme from there, too (pacote, remote.js)."""
+    assert checks(one(at(resolved), MIRROR, npmrc="registry=http://mirror.example.com/\n")) == ["plain-http"]
+    assert checks(one(at(resolved), MIRROR, npmrc="registry=https://mirror.example.com/\n")) == []
+    assert checks(one(at(resolved), npmrc="registry=http://localhost:4873/\n")) == []
+    scoped = entry("@acme/x", "1.0.0", resolved=None)
+    found = one(scoped, npmrc="@acme:registry=http://npm.acme.example/\n", at="node_modules/@acme/x")
+    assert checks(found) == ["plain-http"]
+    assert "npm.acme.example" in found.facts[0].detail
+
+
 @pytest.mark.parametrize("base", [PUBLIC, "https://evil.example/"])
 def test_a_scope_that_npmrc_ties_is_confused_elsewhere(base: str) -> None:
     members = entry("@acme/x", "1.0.0", resolved=url("@acme/x", "1.0.0", base))

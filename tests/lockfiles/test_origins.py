@@ -64,6 +64,8 @@ def test_one_changed_host_in_a_real_lockfile_is_found_and_nothing_else(line: str
     [
         lambda: npm(resolved="https://evil.example/left-1.0.0.tgz"),
         lambda: npm(resolved="http:\\\\evil.example\\left-1.0.0.tgz"),
+        lambda: npm(resolved=f"https://{FILES_HOST}/packages/left-1.0.0.tgz"),
+        lambda: pip(f"left @ https://{NPM_HOST}/left/-/left-1.0.0.tgz"),
         lambda: pip("left @ https://evil.example/left-1.0.0.tar.gz"),
         lambda: pip("left @ https://${HOST}/left-1.0.0.tar.gz"),
         lambda: poetry('type = "url"\nurl = "https://evil.example/left-1.0.0.tar.gz"'),
