@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from urllib.parse import unquote
 
+from scangate.changes.versions import direction
 from scangate.digests import is_conflict, shown
 from scangate.models.changes import ChangeKind
 from scangate.models.lockfile import Dependency, Kind, LockFact, Lockfile
@@ -15,17 +16,20 @@ NO_INTEGRITY = "no-integrity"
 """The check of the fact that an entry has no digest."""
 
 _ARCHIVE = re.compile(r"\.(?:whl|egg|zip|t[a-z]+z2?|tar)\b|\.(?:gz|bz2|xz|lzma)\b")
+_LOCATED = frozenset({Kind.GIT, Kind.URL, Kind.FILE, Kind.LOCAL})
+"""What comes from its source, whatever version that has: npm 6 does not write it down, npm 7 does."""
 _PLACE = re.compile(r"^.*?:\d+: ")
 
 Identity = str | tuple[str, ...]
 
 
 def identity(dependency: Dependency) -> Identity:
-    """What makes two entries the same package: the purl, else kind, name, version and source."""
+    """What makes two entries the same package: the purl, else kind, name and source, and of an index the version."""
     if dependency.purl is not None:
         return dependency.purl
     source = "" if dependency.source is None else f"={dependency.source}"
-    version = "" if dependency.version is None else f"={dependency.version}"
+    is_located = bool(source) and dependency.kind in _LOCATED
+    version = "" if is_located or dependency.version is None else f"={dependency.version}"
     return dependency.kind, dependency.ecosystem, dependency.name, version, source
 
 
@@ -52,9 +56,12 @@ class Known:
     def change(self, one: Dependency) -> ChangeKind | None:
         """Why the entry is new; None where it is not. ADDED stands for: the base has no such package."""
         key = identity(one)
-        before = self.entries.get(key)
-        if before is None:
+        there = self.entries.get(key)
+        if there is None:
             return ChangeKind.ADDED
+        before = there if one.purl is not None else [other for other in there if _may_be_one_version(one, other)]
+        if not before:
+            return direction(one.ecosystem, there[0].version, one.version)
         if not self._has_digests(key, one.integrity):
             is_other = is_conflict(one.integrity, (other.integrity for other in before))
             return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
@@ -71,8 +78,9 @@ class Known:
         if kind is not ChangeKind.INTEGRITY:
             return one
         before = next(other for other in self.entries[identity(one)] if is_conflict(one.integrity, [other.integrity]))
+        label = one.name if one.version is None else f"{one.name}@{one.version}"
         detail = (
-            f"{one.name}@{one.version} is {shown(one.integrity)} here, and was {shown(before.integrity)} in "
+            f"{label} is {shown(one.integrity)} here, and was {shown(before.integrity)} in "
             f"{before.lockfile}: other content under the same version."
         )
         fact = LockFact(check=INTEGRITY_CHANGED, detail=detail, line=one.line)
@@ -91,6 +99,10 @@ class Known:
 
 def _is_held(one: Dependency) -> bool:
     return bool(one.integrity) and one.kind is not Kind.GIT
+
+
+def _may_be_one_version(one: Dependency, other: Dependency) -> bool:
+    return one.version == other.version or one.version is None or other.version is None
 
 
 def _place(one: Dependency) -> tuple[str | None, str | None]:

@@ -29,7 +29,7 @@ def select_new(
     `left` the paths of the base's whose project (`manifests`) is still where they were, `there` those that are not
     read now and that nobody has deleted.
 
-    New is an entry whose purl (or kind, name, version and source) with these digests is in no lockfile of the base.
+    New is an entry whose purl (or kind, name and source or version) with these digests is in no lockfile of the base.
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
     as well. Nothing is dropped silently: a current entry is in the selection, or the base has it.
     """

@@ -216,8 +216,9 @@ def _agreed(named: str, version: str | None) -> str | None:
 def _elsewhere(entry: Entry, spec: str) -> Source:
     """What comes from neither a registry nor the web."""
     if _PATH.match(spec):
-        kind = Kind.FILE if _ARCHIVE.search(spec) else Kind.LOCAL
-        return Source(kind=kind, text=spec)
+        if _ARCHIVE.search(spec):
+            return Source(kind=Kind.FILE, text=spec)
+        return Source(kind=Kind.LOCAL, text=spec.removeprefix("file:"))  # as links have it
     # Anything that npm may make something else of ("npm:other@1.0.0", "https:host") is never a registry's package.
     kind = Kind.GIT if _GIT.match(spec) else Kind.URL
     text = without_credentials(spec)

@@ -185,12 +185,37 @@ def test_entries_without_a_purl_are_told_apart_by_kind_name_version_and_source()
     for other in (
         git._replace(source="git+https://example.com/left#" + "b" * 40),
         git._replace(kind=Kind.URL),
-        git._replace(version=None),
         git._replace(ecosystem=Ecosystem.PYPI),
         git._replace(source=None),
     ):
         assert len(new(select_new([lock(other)], [lock(git)]))) == 1
         assert len(new(select_new([lock(git)], [lock(other)]))) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.GIT, Kind.URL, Kind.FILE, Kind.LOCAL])
+@pytest.mark.parametrize("digest", [(), (A,)])
+def test_what_comes_from_its_source_is_the_same_whether_its_version_is_told_or_not(
+    kind: Kind, digest: tuple[str, ...]
+) -> None:
+    one = npm(kind=kind, purl=None, source="https://example.com/left.tgz")._replace(integrity=digest)
+    untold = one._replace(version=None)
+    assert select_new([lock(untold)], [lock(one)]).changes == ()
+    assert select_new([lock(one)], [lock(untold)]).changes == ()
+    # Another version at the same place is an update, and no other content under the same version.
+    other = one._replace(version="1.1.0", integrity=(B,) if digest else ())
+    selection = select_new([lock(other)], [lock(one)])
+    assert labels(selection) == [("upgraded", "left", "1.0.0", "1.1.0")]
+    assert selection.lockfiles[0].dependencies[0].facts == ()
+    assert labels(select_new([lock(other)], [lock(other, one)])) == []
+    index = one._replace(source=None)
+    assert len(new(select_new([lock(index._replace(version="1.1.0"))], [lock(index)]))) == 1
+
+
+def test_other_content_of_what_has_no_version_is_told() -> None:
+    one = npm(kind=Kind.URL, purl=None, source="https://example.com/left.tgz", version=None)
+    selection = select_new([lock(one._replace(integrity=(B,)))], [lock(one)])
+    (entry,) = selection.lockfiles[0].dependencies
+    assert entry.facts[0].detail.startswith("left is sha512:bbbb")
 
 
 def test_a_new_fact_makes_an_entry_new_and_a_moved_line_does_not() -> None:
