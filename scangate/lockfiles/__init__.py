@@ -62,6 +62,8 @@ _FILE_NAMES: Mapping[str, str] = {
 }
 """File names, folded, and their formats, those that cannot be read yet included: they must not be overlooked."""
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("pnpm-lock.*.yaml", "pnpm-lock"),
     ("pylock.*.toml", "pylock"),
@@ -102,15 +104,23 @@ def read(path: str, format_: str, files: Files, registries: Registries) -> Lockf
         if format_ in _FILE_NAMES.values():
             return Lockfile(path=path, format=format_, supported=False)
         raise UsageError(f"{format_!r} is not a lockfile format.", f"Use one of {', '.join(FORMATS)}.")
-    with _last_line(path):
+    with _last_line(path, files):
         return loader().read(path, files, registries)
 
 
 @contextmanager
-def _last_line(path: str) -> Iterator[None]:
-    """A name that no registry can have is the lockfile's error; the formats check what they can."""
+def _last_line(path: str, files: Files) -> Iterator[None]:
+    """What no format checks: that this is no lockfile but stands for one, and a name that no registry can have."""
     try:
         yield
+    except LockfileError as exc:
+        if (files.read(path) or b"").startswith(_LFS_POINTER):
+            problem = "it is a pointer of Git LFS: what the lockfile holds is not here"
+            hint = (
+                "Run `git lfs pull`, or better take it out of LFS: in git's objects, where the base is, it stays one."
+            )
+            raise LockfileError(path, problem, hint) from exc
+        raise
     except PurlError as exc:
         raise LockfileError(path, exc.message, "Make the lockfile anew with the package manager.") from exc
 
@@ -217,5 +227,5 @@ def _may_be_read_together(current: Found, base: Found, registries: Registries) -
 def _read_together(current: Found, base: Found) -> tuple[Lockfile, Lockfile | None]:
     from scangate.lockfiles import npm_base
 
-    with _last_line(current.path):
+    with _last_line(current.path, current.files):
         return npm_base.read_both(current.path, current.files, base.files)

@@ -9,15 +9,17 @@ import pytest
 from scangate import lockfiles, purls
 from scangate.changes.worktree import WorkTree
 from scangate.errors import LockfileError
+from scangate.files import Files
 from scangate.models.lockfile import Lockfile
 from scangate.registries import NO_REGISTRIES
+from tests.lockfiles.npm_support import Memory
 
 
 @dataclass(frozen=True)
 class Found:
     path: str
     format: str
-    files: WorkTree
+    files: Files
 
 
 def read_all(folder: Path, files: dict[str, str]) -> tuple[Lockfile, ...]:
@@ -111,6 +113,29 @@ def test_a_broken_file_that_could_install_something_stays_an_error(tmp_path: Pat
 def test_a_prose_file_that_is_all_there_is_is_an_error_and_no_pass(tmp_path: Path, name: str) -> None:
     with pytest.raises(LockfileError, match=name):
         read_all(tmp_path, {name: PROSE})
+
+
+@pytest.mark.parametrize(
+    "name", ["package-lock.json", "poetry.lock", "requirements.txt", "dev-requirements.txt", "requirements/a.txt"]
+)
+def test_an_lfs_pointer_is_an_error(tmp_path: Path, name: str) -> None:
+    """As git-lfs writes it (its spec.md); never prose, whatever its name."""
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d7a2146' * 8}\nsize 12345\n"
+    with pytest.raises(LockfileError, match="Git LFS") as caught:
+        read_all(tmp_path, {name: pointer, "a/package-lock.json": NPM})
+    assert caught.value.message.startswith(f"{name}: ")
+    assert "git lfs pull" in caught.value.hint
+
+
+def test_an_lfs_pointer_on_one_side_alone() -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d7a2146' * 8}\nsize 12345\n"
+    real, other = (
+        Found("package-lock.json", "npm-package-lock", Memory({"package-lock.json": text})) for text in (NPM, pointer)
+    )
+    with pytest.raises(LockfileError, match="Git LFS"):
+        lockfiles.read_both_sides([other], [real], NO_REGISTRIES)
+    both = lockfiles.read_both_sides([real], [other], NO_REGISTRIES)
+    assert "Git LFS" in both.unreadable["package-lock.json"].message
 
 
 def test_plain_requirements_txt_is_never_prose(tmp_path: Path) -> None:
