@@ -8,12 +8,15 @@ and ignored files besides, so nothing can be missed by it.
 Left out, wherever they lie below the searched folder: installed and vendored trees (LEFT_OUT), and virtual
 environments (folders with a pyvenv.cfg, but never for a file that git tracks: else a planted pyvenv.cfg would hide a
 lockfile), and what `exclude` matches. A folder that is itself named as PATH is searched, whatever its name.
+
+Vendored trees hold other projects' lockfiles, hundreds in some, that nobody installs from; but a folder of one's own
+may have that name. So those lockfiles there that git tracks are named in the answer, and so are the repositories inside
+that are no submodules: git lists nothing in them.
 """
 
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,15 +26,20 @@ from scangate.errors import UsageError
 from scangate.files import Files
 from scangate.globs import path_matches
 
-LEFT_OUT = frozenset(
+VENDORED = frozenset({"vendor", "vendored", "third_party", "third-party"})
+"""Names of folders that hold other people's code, if not always."""
+
+INSTALLED = frozenset(
     {
         *(".git", ".hg", ".svn"),
         *("node_modules", "bower_components", "jspm_packages"),
         *("site-packages", "__pypackages__", ".tox", ".nox", ".eggs"),
-        *("vendor", "vendored", "third_party", "third-party"),
     }
 )
-"""Names of folders that hold other people's code, not this project's lockfiles."""
+"""Names of folders that tools write."""
+
+LEFT_OUT = VENDORED | INSTALLED
+"""Names of folders that do not hold this project's lockfiles."""
 
 MAX_ENTRIES = 1_000_000
 """Files and folders that a walk looks at, at most."""
@@ -54,6 +62,37 @@ class Candidate(NamedTuple):
     files: Files
 
 
+class Discovery(NamedTuple):
+    """What was found, each once, sorted by path.
+
+    `vendored` are the lockfiles below VENDORED folders that git tracks, `repositories` the folders (as shown) of
+    repositories inside that are no submodules. Neither are among the `lockfiles`. `tracked` is all that git tracks on
+    disk in the searched folders, as shown, where it was asked.
+    """
+
+    lockfiles: tuple[Candidate, ...]
+    vendored: tuple[Candidate, ...] = ()
+    repositories: tuple[str, ...] = ()
+    tracked: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        found: Iterable[Candidate],
+        vendored: Iterable[Candidate] = (),
+        repositories: Iterable[str] = (),
+        tracked: frozenset[str] = frozenset(),
+    ) -> "Discovery":
+        lockfiles = {one.path: one for one in found}
+        others = {one.path: one for one in vendored if one.path not in lockfiles}
+        return cls(
+            tuple(lockfiles[path] for path in sorted(lockfiles)),
+            tuple(others[path] for path in sorted(others)),
+            tuple(sorted(set(repositories))),
+            tracked,
+        )
+
+
 def discover(
     paths: Sequence[str] = (),
     *,
@@ -67,8 +106,8 @@ def discover(
     root: Path | None = None,
     max_entries: int = MAX_ENTRIES,
     max_depth: int = MAX_DEPTH,
-) -> tuple[Candidate, ...]:
-    """The lockfiles at `paths` (in the working directory where there are none), each once, sorted by path.
+) -> Discovery:
+    """The lockfiles at `paths` (in the working directory where there are none).
 
     `recognise` gives a path's format, or None; `formats` are those that can be read. `exclude` are globs as
     `path_matches` takes them, from the repository's root, or from `cwd` where there is no repository.
@@ -88,12 +127,17 @@ def discover(
     if lockfile_as is not None and all(target.is_dir() for target in targets):
         raise UsageError("--lockfile-as says what a file is, and no PATH is a file.", "Name the file as PATH.")
     found = [
-        candidate
+        search.folder(target) if target.is_dir() else Discovery((search.file(target, lockfile_as),))
         for target in targets
-        for candidate in (search.folder(target) if target.is_dir() else (search.file(target, lockfile_as),))
     ]
-    by_path = {candidate.path: candidate for candidate in found}
-    return tuple(by_path[path] for path in sorted(by_path))
+    asked_for = {_absolute(target) for target in targets}
+    inner = {path for each in found for path in each.repositories}
+    return Discovery.of(
+        (one for each in found for one in each.lockfiles),
+        (one for each in found for one in each.vendored),
+        (path for path in inner if _absolute(cwd / path) not in asked_for),
+        found[0].tracked.union(*(each.tracked for each in found[1:])),
+    )
 
 
 class _Search(NamedTuple):
@@ -124,31 +168,38 @@ class _Search(NamedTuple):
         root = self._root(target.parent)
         return self._candidate(shown, format_, WorkTree(self.cwd, root=root))
 
-    def folder(self, folder: Path) -> list[Candidate]:
+    def folder(self, folder: Path) -> Discovery:
         root = self._root(folder)
         start = os.path.relpath(os.path.realpath(folder), os.path.realpath(root)).replace(os.sep, "/")
 
         def excluded(name: str) -> bool:
             return path_matches(self.exclude, name if start == "." else f"{start}/{name}")
 
-        names, skipped = self._listing(folder, excluded)
+        listing = self._listing(folder, excluded)
         tree: Files = WorkTree(self.cwd, root=root)
-        if skipped:
+        if listing.skipped:
             from scangate.changes.sparse import SparseTree
 
-            tree = SparseTree(tree, Git(_absolute(folder), self.environ), skipped, cwd=_absolute(self.cwd))
-        found = [
-            self._candidate(self._shown(folder / name), format_, tree)
-            for name in names
-            if (format_ := self.recognise(name)) is not None and not excluded(name)
-        ]
+            tree = SparseTree(tree, Git(_absolute(folder), self.environ), listing.skipped, cwd=_absolute(self.cwd))
+
+        def candidates(names: Iterable[str]) -> list[Candidate]:
+            return [
+                self._candidate(self._shown(folder / name), format_, tree)
+                for name in names
+                if (format_ := self.recognise(name)) is not None and not excluded(name)
+            ]
+
+        found = candidates(listing.names)
         if not found and not self.may_be_empty:
             raise UsageError(
                 f"{self._shown(folder)}: no lockfile in this folder.",
                 "Commit the lockfile of your package manager (files that git ignores do not count, nor do excluded "
                 "ones), or name the file as PATH.",
             )
-        return found
+        inner = (self._shown(folder / name) for name in listing.repositories if not excluded(name))
+        prefix = "" if folder == self.cwd else f"{self._shown(folder)}/"
+        tracked = frozenset(f"{prefix}{name}" for name in listing.tracked) if prefix else listing.tracked
+        return Discovery.of(found, candidates(listing.vendored), inner, tracked)
 
     def formats_hint(self) -> str:
         return f"Say what it is by --lockfile-as FORMAT, one of: {', '.join(self.formats)}."
@@ -162,8 +213,8 @@ class _Search(NamedTuple):
         except GitError:
             return self.cwd if _absolute(folder).is_relative_to(_absolute(self.cwd)) else folder
 
-    def _listing(self, folder: Path, excluded: Callable[[str], bool]) -> tuple[Iterable[str], frozenset[str]]:
-        """Files below the folder, as paths relative to it, without what is left out; recognised ones at least.
+    def _listing(self, folder: Path, excluded: Callable[[str], bool]) -> "_Listing":
+        """Files below the folder, as paths relative to it; recognised ones at least.
 
         And all tracked ones that a sparse checkout does not have on disk.
         """
@@ -171,25 +222,22 @@ class _Search(NamedTuple):
         try:
             (tracked, skipped), untracked = git.listed(), git.untracked()
         except GitError:
-            return self._walk(folder, excluded), frozenset()
-        kept = [*self._kept(folder, tracked, skipped), *self._kept(folder, untracked - tracked, None)]
-        return kept, skipped
+            return _Listing(self._walk(folder, excluded))
+        known = [name for name in tracked if self.recognise(name) is not None and _is_there(folder, name, skipped)]
+        new = [name for name in untracked - tracked if self.recognise(name) is not None or name.endswith("/")]
+        other = [name for name in new if _is_searched(name) and not self._is_virtual(folder, name)]
+        return _Listing(
+            names=[*filter(_is_searched, known), *(name for name in other if _is_file(folder / name))],
+            vendored=[name for name in known if not _is_searched(name) and INSTALLED.isdisjoint(name.split("/")[:-1])],
+            repositories=[name[:-1] for name in other if name.endswith("/")],
+            skipped=skipped,
+            tracked=tracked - skipped,
+        )
 
-    def _kept(self, folder: Path, names: Iterable[str], skipped: frozenset[str] | None) -> Iterator[str]:
-        """`skipped`: those that need not be on disk; None where git tracks none of them."""
-
-        @cache
-        def virtual(parent: str) -> bool:
-            return parent != "" and (_is_virtual_environment(folder / parent) or virtual(parent.rpartition("/")[0]))
-
-        for name in names:
-            parent = name.rpartition("/")[0]
-            if self.recognise(name) is None or not LEFT_OUT.isdisjoint(parent.split("/")):
-                continue
-            # git still lists a file that was deleted but not staged, and a submodule without content as a file.
-            is_there = name in (skipped or ()) or _is_file(folder / name)
-            if is_there and (skipped is not None or not virtual(parent)):
-                yield name
+    def _is_virtual(self, folder: Path, name: str) -> bool:
+        """Whether any folder that leads there is a virtual environment."""
+        parents = name.split("/")[:-1]
+        return any(_is_virtual_environment(folder.joinpath(*parents[:end])) for end in range(1, len(parents) + 1))
 
     def _walk(self, folder: Path, excluded: Callable[[str], bool]) -> Iterator[str]:
         entries = 0
@@ -218,6 +266,16 @@ class _Search(NamedTuple):
         return (absolute.relative_to(cwd) if absolute.is_relative_to(cwd) else absolute).as_posix()
 
 
+class _Listing(NamedTuple):
+    """Paths relative to a folder; `skipped` are those that need not be on disk."""
+
+    names: Iterable[str]
+    vendored: Sequence[str] = ()
+    repositories: Sequence[str] = ()
+    skipped: frozenset[str] = frozenset()
+    tracked: frozenset[str] = frozenset()
+
+
 def named(found: Iterable[Candidate], paths: Iterable[str], cwd: Path) -> frozenset[str]:
     """The paths of those that PATHs name themselves, not by a folder above them."""
     asked_for = {_absolute(cwd / path) for path in paths}
@@ -226,6 +284,15 @@ def named(found: Iterable[Candidate], paths: Iterable[str], cwd: Path) -> frozen
 
 def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would replace links, and so the name that was given
+
+
+def _is_searched(name: str) -> bool:
+    return LEFT_OUT.isdisjoint(name.split("/")[:-1])
+
+
+def _is_there(folder: Path, name: str, skipped: Collection[str]) -> bool:
+    """Whether what git lists is a file: it lists deleted ones, too, and a submodule without content."""
+    return name in skipped or _is_file(folder / name)
 
 
 def _is_virtual_environment(folder: Path) -> bool:

@@ -39,6 +39,13 @@ class Objects:
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
+        self._others: list[Objects] = []
+
+    def also(self, git: Git) -> "Objects":
+        """Those of another repository, which end with these."""
+        other = Objects(git, max_bytes=self._max_bytes, read_seconds=self._read_seconds, clock=self._clock)
+        self._others.append(other)
+        return other
 
     def __enter__(self) -> "Objects":
         return self
@@ -46,7 +53,8 @@ class Objects:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        for one in (self, *self._others):
+            one.close()
 
     def close(self) -> None:
         """End the process, if there is one; the next read starts another."""

@@ -1,18 +1,19 @@
 """A commit or the index as the parsers see it: names from one listing, contents from the object store.
 
 No checkout, no worktree, no filters: what is read are the bytes that git has. Symbolic links are followed inside the
-tree alone, as in the working tree; what lies in a submodule is not part of the tree.
+tree alone, as in the working tree; what lies in a submodule is not part of the tree (but see `with_submodules`).
 """
 
 import os
 import posixpath
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from scangate.changes.discovery import LEFT_OUT, Candidate
-from scangate.changes.git import Git
+from scangate.changes.discovery import INSTALLED, LEFT_OUT, Candidate, Discovery
+from scangate.changes.git import Git, GitError
 from scangate.changes.objects import Objects, TooLargeError
 from scangate.errors import BaseError, LockfileError, UsageError
 from scangate.files import MAX_LOCKFILE_BYTES
@@ -31,11 +32,15 @@ _ARCHIVES = (".whl", ".egg", ".zip", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz", ".
 
 
 class Entry(NamedTuple):
-    """A file of a tree: git's mode ("100644"), the id of its content, and the stage (not 0: a merge conflict)."""
+    """A file of a tree: git's mode ("100644"), the id of its content, and the stage (not 0: a merge conflict).
+
+    `objects` are those of the submodule that it lies in; None for the repository's own.
+    """
 
     mode: str
     object_id: str
     stage: int = 0
+    objects: Objects | None = None
 
 
 class Place(NamedTuple):
@@ -84,13 +89,33 @@ class GitTree:
         self._objects = objects
         self._entries = {path: entry for path, entry in entries.items() if entry.mode != _SUBMODULE}
         self.submodules = {path: entry.object_id for path, entry in entries.items() if entry.mode == _SUBMODULE}
-        """Path in the repository and commit of each: what they hold is not part of this tree."""
+        """Path in the repository and commit of each: its files are not part of this tree, or below that path in it."""
         self._has_links = any(entry.mode == _LINK for entry in self._entries.values())
 
     @property
     def has_archives(self) -> bool:
         """Whether any file has the name of an archive that could be installed."""
         return any(map(is_archive, self._entries))
+
+    def with_submodules(self, git: Git, is_seen: Callable[[str], bool]) -> "GitTree":
+        """The tree with the files of those submodules that are seen, each at the commit that the tree names.
+
+        `is_seen` tells by its path in the repository whether one is checked out, and git lists what is in it. Where its
+        clone does not have the commit, the tree stays without its files.
+        """
+        entries = {**self._entries, **{path: Entry(_SUBMODULE, commit) for path, commit in self.submodules.items()}}
+        waiting = [*self.submodules.items()]
+        while waiting:
+            path, commit = waiting.pop()
+            if not is_seen(path):
+                continue
+            with suppress(GitError):
+                below = git.at(self.place.root / path)
+                listing = [*_from_tree(_tree_of(below, commit))]
+                objects = self._objects.also(below)
+                entries |= {f"{path}/{name}": entry._replace(objects=objects) for name, entry in listing}
+                waiting += [(f"{path}/{name}", one.object_id) for name, one in listing if one.mode == _SUBMODULE]
+        return GitTree(entries, self._objects, self.place)
 
     def __iter__(self) -> Iterator[str]:
         """All files, as paths in the repository, in git's order."""
@@ -117,7 +142,7 @@ class GitTree:
 
     def _content(self, path: str, entry: Entry) -> bytes:
         try:
-            return self._objects.blob(entry.object_id)
+            return (entry.objects or self._objects).blob(entry.object_id)
         except TooLargeError as exc:
             raise LockfileError(
                 path,
@@ -165,8 +190,7 @@ def is_archive(path: str) -> bool:
 
 def at_commit(git: Git, commit: str, objects: Objects, place: Place) -> GitTree:
     """A commit's tree. `commit` is a full id. Raises GitError."""
-    listing = git.run("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit)
-    return GitTree(dict(_from_tree(listing)), objects, place)
+    return GitTree(dict(_from_tree(_tree_of(git, commit))), objects, place)
 
 
 def of_index(git: Git, objects: Objects, place: Place, index: Path | None = None) -> GitTree:
@@ -205,23 +229,29 @@ def lockfiles_in(
     formats: Collection[str],
     exclude: Iterable[str] = (),
     lockfile_as: str | None = None,
-) -> tuple[Candidate, ...]:
-    """What `discovery.discover` would find at the same PATHs if the tree were checked out; () where there is none.
+) -> Discovery:
+    """What `discovery.discover` would find at the same PATHs if the tree were checked out, which may be nothing.
 
     A PATH that the tree has neither as a file nor as a folder, or that lies outside of it, has no lockfiles in it.
     """
     patterns = tuple(exclude)
     targets = [place for path in paths or (".",) if (place := tree.place.inside(path)) is not None]
-    found: dict[str, Candidate] = {}
+    found: list[Candidate] = []
+    vendored: list[Candidate] = []
     for name in tree:
         for target in targets:
             below = _below(name, target)
             format_ = (lockfile_as if below == "" else None) or recognise(name)
-            if below is None or format_ is None or not _is_searched(below, name, patterns):
+            # What is named as PATH was asked for, excluded or not.
+            if below is None or format_ is None or (below != "" and path_matches(patterns, name)):
                 continue
-            shown = tree.place.shown(name)
-            found[shown] = Candidate(path=shown, format=format_, supported=format_ in formats, files=tree)
-    return tuple(found[shown] for shown in sorted(found))
+            one = Candidate(path=tree.place.shown(name), format=format_, supported=format_ in formats, files=tree)
+            folders = below.split("/")[:-1]
+            if LEFT_OUT.isdisjoint(folders):
+                found.append(one)
+            elif INSTALLED.isdisjoint(folders):
+                vendored.append(one)
+    return Discovery.of(found, vendored)
 
 
 def renames(
@@ -263,9 +293,8 @@ def _below(name: str, target: str) -> str | None:
     return name.removeprefix(f"{target}/") if name.startswith(f"{target}/") else None
 
 
-def _is_searched(below: str, name: str, exclude: Sequence[str]) -> bool:
-    # What is named as PATH was asked for, excluded or not.
-    return below == "" or (LEFT_OUT.isdisjoint(below.split("/")[:-1]) and not path_matches(exclude, name))
+def _tree_of(git: Git, commit: str) -> bytes:
+    return git.run("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit)
 
 
 def _from_tree(listing: bytes) -> Iterator[tuple[str, Entry]]:

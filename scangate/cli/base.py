@@ -63,12 +63,12 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Sides]:
     _refuse_contradictions(args)
     git = Git(context.cwd, context.environ)
     policy_from = args.policy_from or ("base" if is_proposal(context.environ) else "head")
-    if args.all and policy_from == "head":
-        yield Sides(args, context, git, everything(_ALL))
-        return
     place = _place(git)
     index = trees.index_file(context.environ, place) if args.staged and place is not None else None
-    base = find_base(context.environ, git, explicit=args.base, staged=args.staged, pushed=args.pushed, index=index)
+    if args.all and policy_from == "head":
+        base = everything(_ALL)
+    else:
+        base = find_base(context.environ, git, explicit=args.base, staged=args.staged, pushed=args.pushed, index=index)
     if args.all:
         base = everything(_ALL, ground=base.commit)
     if place is None:

@@ -32,16 +32,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
     with base.opened(args, context) as sides:
         if args.explain_base:
             return base.explain(sides, context)
-        found, notices = sides.find(), sides.submodules()
+        found = sides.find()
         if found.is_same and sides.policies.are_same:
             decides = sides.policies.shown or "default"
-            return _nothing_new(args, context, targets, sides.unread(found), notices, elapsed, policy=decides)
+            return _nothing_new(args, context, targets, sides.unread(found), found.notices, elapsed, policy=decides)
         # The built-in policy names no registries and excludes nothing: its rules can wait for what they are for.
         policy = None if sides.policies.shown is None else sides.policies.load()
         if policy is not None and policy.exclude:
-            found, notices = sides.find(policy.exclude), sides.submodules(policy.exclude)
+            found = sides.find(policy.exclude)
         read = sides.read(found, NO_REGISTRIES if policy is None else policy.registries)
-        notices = (*sides.policies.notices(), *read.notices, *notices)
+        notices = (*sides.policies.notices(), *read.notices, *found.notices)
         if policy is None and not notices and _is_empty(read.selection):
             return _nothing_new(args, context, targets, read.selection, notices, elapsed)
         policy = policy or sides.policies.load()

@@ -71,7 +71,7 @@ def _lockfiles(context: Context) -> tuple[Lockfile, ...]:
             recognise=lockfiles.recognise,
             formats=lockfiles.FORMATS,
             may_be_empty=True,
-        )
+        ).lockfiles
         return lockfiles.read_all(found, NO_REGISTRIES) if found else ()
     except LockfileError as exc:
         hint = "Mend it first, or keep it out: write `exclude` into a scangate.yml of your own."

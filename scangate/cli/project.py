@@ -10,6 +10,7 @@ from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import PolicyError
 
 if TYPE_CHECKING:
+    from scangate.changes.discovery import Discovery
     from scangate.models.lockfile import Lockfile
     from scangate.policy.model import Policy
 
@@ -109,7 +110,7 @@ def read_lockfiles(args: argparse.Namespace, policy: "Policy", context: Context)
     from scangate.changes import discovery
     from scangate.lockfiles.examine import examine
 
-    candidates = discovery.discover(
+    found = discovery.discover(
         args.paths,
         cwd=context.cwd,
         environ=context.environ,
@@ -118,8 +119,21 @@ def read_lockfiles(args: argparse.Namespace, policy: "Policy", context: Context)
         exclude=policy.exclude,
         lockfile_as=args.lockfile_as,
     )
+    candidates = found.lockfiles
+    _say_left_out(found, context)
     named = discovery.named(candidates, args.paths, context.cwd)
     return examine(lockfiles.read_all(candidates, policy.registries, named=named), policy.registries)
+
+
+def _say_left_out(found: "Discovery", context: Context) -> None:
+    if not found.vendored and not found.repositories:
+        return
+    from scangate.cli import unseen
+    from scangate.output import escape
+
+    vendored = unseen.vendored((one.path for one in found.vendored), since_base=False)
+    for notice in (*vendored, *unseen.repositories(found.repositories)):
+        context.say(f"scangate: {escape.log(escape.terminal(notice.message))}")
 
 
 def root(context: Context) -> Path:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from scangate import lockfiles
 from scangate.changes import trees
 from scangate.changes.base import Base
-from scangate.changes.discovery import LEFT_OUT, Candidate, discover, named
+from scangate.changes.discovery import INSTALLED, Candidate, Discovery, discover, named
 from scangate.changes.git import Git, GitError
 from scangate.changes.objects import Objects
 from scangate.changes.trees import GitTree, Place
-from scangate.changes.unchanged import nothing_added, same_lockfiles
+from scangate.changes.unchanged import is_same_file, nothing_added, same_lockfiles
 from scangate.changes.worktree import WorkTree
 from scangate.cli.context import Context
 from scangate.cli.policies import Policies
@@ -36,6 +36,8 @@ class Found(NamedTuple):
     before: tuple[Candidate, ...]
     same: frozenset[str]
     archives: frozenset[str] = frozenset()
+    notices: tuple[PolicyNotice, ...] = ()
+    """Of what lies here, and is not among them."""
 
     @property
     def is_same(self) -> bool:
@@ -102,7 +104,7 @@ class Sides:
     @cached_property
     def _before(self) -> GitTree | None:
         """The base's tree; None where everything is new."""
-        return None if self.base.commit is None else self._commit(self.base.commit)
+        return None if self.base.commit is None else self._comparable(self.base.commit)
 
     @cached_property
     def _ground(self) -> GitTree | None:
@@ -126,6 +128,11 @@ class Sides:
         place, objects = self._repository
         return trees.at_commit(self._git, commit, objects, place)
 
+    def _comparable(self, commit: str) -> GitTree:
+        """A commit's tree, as far as what is checked reaches: the working tree has the files of submodules."""
+        tree = self._commit(commit)
+        return tree.with_submodules(self._git, self._is_seen) if self._checked is None and tree.submodules else tree
+
     @property
     def _repository(self) -> tuple[Place, Objects]:
         assert self._place is not None  # where there is a commit or an index, there is a repository
@@ -136,11 +143,11 @@ class Sides:
 
     def find(self, exclude: Sequence[str] = ()) -> Found:
         """The lockfiles of both sides. Raises UsageError where a PATH has none on either."""
-        before = () if self._before is None else self._in(self._before, exclude)
+        before = () if self._before is None else self._in(self._before, exclude).lockfiles
         if self._checked is not None:
-            current = self._in(self._checked, exclude)
+            here = self._in(self._checked, exclude)
         else:
-            current = discover(
+            here = discover(
                 self._args.paths,
                 cwd=self._context.cwd,
                 environ=self._context.environ,
@@ -151,9 +158,11 @@ class Sides:
                 may_be_empty=bool(before),
                 root=None if self._place is None else self._place.root,
             )
+        current = here.lockfiles
         self._refuse_empty([*current, *before])
         same = frozenset[str]() if self._before is None else same_lockfiles(current, before, self._before)
-        return Found(current=current, before=before, same=same, archives=self._archives(current))
+        notices = (*self._left_out(here), *self._submodules(here, exclude))
+        return Found(current=current, before=before, same=same, archives=self._archives(current), notices=notices)
 
     def read(self, found: Found, registries: Registries) -> Read:
         """All of them, completely. Raises LockfileError where a current one cannot be read.
@@ -234,7 +243,7 @@ class Sides:
         """All files of what is checked."""
         return self._checked or WorkTree(self._context.cwd, root=self._repository[0].root)
 
-    def _in(self, tree: GitTree, exclude: Sequence[str]) -> tuple[Candidate, ...]:
+    def _in(self, tree: GitTree, exclude: Sequence[str]) -> Discovery:
         return trees.lockfiles_in(
             tree,
             self._args.paths,
@@ -300,52 +309,95 @@ class Sides:
             found = self._git.run("merge-base", "--end-of-options", *ends).decode("ascii").strip()
         except GitError:
             return None
-        return None if found == self.base.commit else self._commit(found)
+        return None if found == self.base.commit else self._comparable(found)
 
-    # -------------------------------------------------------------------------------------------- submodules
+    # ---------------------------------------------------------------------------------------------- what is not read
 
-    def submodules(self, exclude: Sequence[str] = ()) -> tuple[PolicyNotice, ...]:
+    def _left_out(self, here: Discovery) -> tuple[PolicyNotice, ...]:
+        if not here.vendored and not here.repositories:
+            return ()
+        from scangate.cli import unseen
+
+        new = [one.path for one in here.vendored if self._is_new(one)]
+        is_compared = self._before is not None
+        return (*unseen.vendored(new, since_base=is_compared), *unseen.repositories(here.repositories))
+
+    def _is_new(self, one: Candidate) -> bool:
+        try:
+            return self._before is None or not is_same_file(one.path, one.files, self._before)
+        except (LockfileError, GitError):
+            return True  # too large to be compared, for one
+
+    def _submodules(self, here: Discovery, exclude: Sequence[str]) -> tuple[PolicyNotice, ...]:
         """What moved since the base and cannot be seen here: a tree of git has no files of its submodules.
 
         In the working tree those are seen that are checked out.
         """
-        if self._before is None or self._place is None:
-            return ()
-        was = self._before.submodules
+        was: Mapping[str, str] = {} if self._before is None else self._before.submodules
         if self._checked is not None:
-            now = self._checked.submodules
-        elif was or (self._place.root / ".gitmodules").exists():
-            now = self._indexed.submodules
+            now: Mapping[str, str] = self._checked.submodules
         else:
+            now = self._submodules_here if was or self._may_have_submodules(here) else {}
+        if was == now:
             return ()
-        return tuple(
-            _moved(self._place.shown(path), was.get(path), now.get(path))
-            for path in sorted(was.keys() | now.keys())
-            if was.get(path) != now.get(path) and not self._is_seen(path, exclude)
+        from scangate.cli import unseen
+
+        place = self._repository[0]
+        before, after = (
+            {place.shown(path): commit for path, commit in side.items() if self._matters(path, exclude)}
+            for side in (was, now)
+        )
+        return unseen.submodules(None if self._before is None else before, after)
+
+    def _may_have_submodules(self, here: Discovery) -> bool:
+        """To git one is a file that it tracks, and a folder on disk."""
+        if self._place is None or not here.tracked:
+            return False
+        if self._before is None or os.path.lexists(self._place.root / ".gitmodules"):
+            return True
+        known = map(self._place.shown, self._before) if self._place.prefix else self._before
+        new = here.tracked.difference(known)
+        return any(os.path.isdir(self._context.cwd / path) for path in new)  # noqa: PTH112 - no error in a closed folder
+
+    def _matters(self, path: str, exclude: Sequence[str]) -> bool:
+        return (
+            INSTALLED.isdisjoint(path.split("/"))
+            and not path_matches(exclude, path)
+            and not (self._checked is None and self._is_seen(path))
         )
 
-    def _is_seen(self, path: str, exclude: Sequence[str]) -> bool:
-        assert self._place is not None
-        if not LEFT_OUT.isdisjoint(path.split("/")) or path_matches(exclude, path):
-            return True  # nobody wants to
-        return self._checked is None and (self._place.root / path / ".git").exists()
+    @cached_property
+    def _submodules_here(self) -> Mapping[str, str]:
+        """The submodules of the working tree and their commits, those inside of others included."""
+        place, objects = self._repository
+        found: dict[str, str] = {}
+        waiting = [("", self._indexed.submodules)]
+        while waiting:
+            above, some = waiting.pop()
+            for name, commit in some.items():
+                path = f"{above}{name}"
+                found[path] = commit
+                if self._is_seen(path):
+                    inner = self._git.at(place.root / path)
+                    waiting.append((f"{path}/", trees.of_index(inner, objects, Place.of(inner)).submodules))
+        return found
+
+    def _is_seen(self, path: str) -> bool:
+        """Whether git lists what is in the submodule."""
+        from bisect import bisect_left  # most projects have none
+
+        at = bisect_left(self._tracked, f"{path}/")
+        return at < len(self._tracked) and self._tracked[at].startswith(f"{path}/")
+
+    @cached_property
+    def _tracked(self) -> Sequence[str]:
+        return sorted(self._git.at(self._repository[0].root).tracked())
 
 
 def _beyond(some: Sequence[Lockfile], others: Sequence[Lockfile]) -> list[Lockfile]:
     """Those at paths that the others do not have."""
     paths = {one.path for one in others}
     return [one for one in some if one.path not in paths]
-
-
-def _moved(path: str, before: str | None, now: str | None) -> PolicyNotice:
-    if before is None:
-        what = f"is new, at commit {now:.12}"
-    elif now is None:
-        what = f"is gone, it was at commit {before:.12}"
-    else:
-        what = f"moved from commit {before:.12} to {now:.12}"
-    message = f"The submodule {path} {what}. Its lockfiles are not part of this check: check it out, or run one there."
-    return PolicyNotice(code="submodule-changed", message=message, where=path)
 
 
 def _unreadable(path: str, error: LockfileError) -> PolicyNotice:

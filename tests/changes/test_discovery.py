@@ -21,7 +21,7 @@ Finder = Callable[..., list[str]]
 
 def find(cwd: Path, *paths: str, **options: object) -> list[Candidate]:
     settings = {"environ": os.environ, "recognise": lockfiles.recognise, "formats": lockfiles.FORMATS, **options}
-    return list(discover(paths, cwd=cwd, **settings))  # type: ignore[arg-type]  # tests pass what they are about
+    return list(discover(paths, cwd=cwd, **settings).lockfiles)  # type: ignore[arg-type]  # tests pass what they are about
 
 
 def found(cwd: Path, *paths: str, **options: object) -> list[str]:

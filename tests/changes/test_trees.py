@@ -12,7 +12,7 @@ import pytest
 from scangate import lockfiles
 from scangate.changes import trees
 from scangate.changes import unchanged as unchanged_module
-from scangate.changes.discovery import Candidate, discover
+from scangate.changes.discovery import Candidate, Discovery, discover
 from scangate.changes.git import Git, GitError
 from scangate.changes.objects import Objects
 from scangate.changes.trees import GitTree, Place, at_commit, index_file, lockfiles_in, of_index, renames
@@ -51,17 +51,19 @@ class Reader:
         return of_index(self.git, self.objects, self.place, index)
 
 
-def found(tree: GitTree, *paths: str, exclude: tuple[str, ...] = (), lockfile_as: str | None = None) -> list[Candidate]:
-    return list(
-        lockfiles_in(
-            tree,
-            paths,
-            recognise=lockfiles.recognise,
-            formats=lockfiles.FORMATS,
-            exclude=exclude,
-            lockfile_as=lockfile_as,
-        )
+def searched(tree: GitTree, *paths: str, exclude: tuple[str, ...] = (), lockfile_as: str | None = None) -> Discovery:
+    return lockfiles_in(
+        tree,
+        paths,
+        recognise=lockfiles.recognise,
+        formats=lockfiles.FORMATS,
+        exclude=exclude,
+        lockfile_as=lockfile_as,
     )
+
+
+def found(tree: GitTree, *paths: str) -> list[Candidate]:
+    return list(searched(tree, *paths).lockfiles)
 
 
 def test_a_commit_and_the_index_are_read_and_never_the_worktree(repository: Repository) -> None:
@@ -95,7 +97,7 @@ def test_paths_are_those_of_the_working_directory(repository: Repository) -> Non
             environ=os.environ,
             recognise=lockfiles.recognise,
             formats=lockfiles.FORMATS,
-        )
+        ).lockfiles
         assert [one.path for one in walked] == both
         assert found(tree, "../../..") == []
 
@@ -264,6 +266,7 @@ def test_lockfiles_are_found_as_discovery_finds_them(repository: Repository) -> 
         "web/yarn.lock",
         "web/node_modules/x/package-lock.json",
         "vendor/poetry.lock",
+        "vendor/node_modules/x/package-lock.json",
         "docs/requirements.txt",
         "venv/pyvenv.cfg",
         "venv/poetry.lock",
@@ -273,7 +276,7 @@ def test_lockfiles_are_found_as_discovery_finds_them(repository: Repository) -> 
 
     def both(*paths: str, exclude: tuple[str, ...] = (), lockfile_as: str | None = None) -> list[tuple[str, str, bool]]:
         with Reader(repository.folder) as reader:
-            in_tree = found(reader.commit(), *paths, exclude=exclude, lockfile_as=lockfile_as)
+            in_tree = searched(reader.commit(), *paths, exclude=exclude, lockfile_as=lockfile_as)
         on_disk = discover(
             paths,
             cwd=repository.folder,
@@ -283,9 +286,13 @@ def test_lockfiles_are_found_as_discovery_finds_them(repository: Repository) -> 
             exclude=exclude,
             lockfile_as=lockfile_as,
         )
-        shown = [(one.path, one.format, one.supported) for one in in_tree]
-        assert shown == [(one.path, one.format, one.supported) for one in on_disk]
+        shown = [(one.path, one.format, one.supported) for one in in_tree.lockfiles]
+        assert shown == [(one.path, one.format, one.supported) for one in on_disk.lockfiles]
+        assert [one.path for one in in_tree.vendored] == [one.path for one in on_disk.vendored]
+        vendored.append([one.path for one in on_disk.vendored])
         return shown
+
+    vendored: list[list[str]] = []
 
     assert [path for path, _, _ in both()] == [
         "docs/requirements.txt",
@@ -297,6 +304,10 @@ def test_lockfiles_are_found_as_discovery_finds_them(repository: Repository) -> 
     assert both("vendor") == [("vendor/poetry.lock", "poetry-lock", True)]
     assert both("docs/requirements.txt", exclude=("docs",)) == [("docs/requirements.txt", "pip-requirements", True)]
     assert both("other.txt", lockfile_as="pip-requirements") == [("other.txt", "pip-requirements", True)]
+    assert len(both(".", "vendor/poetry.lock")) == 5
+    assert both(exclude=("vendor",))
+    named = ["vendor/poetry.lock"]
+    assert vendored == [named, named, [], [], [], [], []]
     with Reader(repository.folder) as reader:
         assert found(reader.commit(), "doc") == []  # no part of a name
 
@@ -374,7 +385,7 @@ def candidates(repository: Repository) -> list[Candidate]:
     return list(
         discover(
             (), cwd=repository.folder, environ=os.environ, recognise=lockfiles.recognise, formats=lockfiles.FORMATS
-        )
+        ).lockfiles
     )
 
 
@@ -539,4 +550,4 @@ def test_a_folder_whose_lockfiles_are_gone_may_be_empty(repository: Repository) 
     known = {"cwd": repository.folder, "environ": os.environ, "recognise": lockfiles.recognise}
     with pytest.raises(UsageError, match="no lockfile"):
         discover((), formats=lockfiles.FORMATS, **known)  # type: ignore[arg-type]  # for brevity
-    assert discover((), formats=lockfiles.FORMATS, may_be_empty=True, **known) == ()  # type: ignore[arg-type]
+    assert discover((), formats=lockfiles.FORMATS, may_be_empty=True, **known).lockfiles == ()  # type: ignore[arg-type]

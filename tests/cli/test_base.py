@@ -752,7 +752,7 @@ def test_a_submodule_that_moved_is_reported_where_its_files_are_not_read(
     assert (staged.code, new(staged), notices(staged)) == (0, [], ["submodule-changed"])
     assert staged.json["status"] == "warned"
     assert world.check(here, "--base", "HEAD").json["notices"] == []
-    assert MALICIOUS in new(world.check(here, "--base", "HEAD"))  # it is checked out, so it is looked at
+    assert new(world.check(here, "--base", "HEAD")) == [MALICIOUS]  # it is checked out, so it is looked at
     here.git("commit", "-q", "-m", "Move")
     pushed = world.check(here, "--pushed", "--base", "HEAD~1")
     assert (pushed.code, notices(pushed)) == (0, ["submodule-changed"])
@@ -764,18 +764,137 @@ def test_a_submodule_that_moved_is_reported_where_its_files_are_not_read(
     assert notices(world.check(clone, "--base", "HEAD")) == ["submodule-changed"]
 
 
+def test_what_a_checked_out_submodule_had_in_the_base_is_not_new(world: World, with_submodule: Repository) -> None:
+    here = with_submodule
+    here.commit()
+    same = world.check(here, "--base", "HEAD")
+    assert (same.code, new(same), notices(same)) == (0, [], [])
+    assert [one["path"] for one in same.json["lockfiles"]] == ["lib/package-lock.json", "package-lock.json"]
+    (here.folder / "lib" / "package-lock.json").unlink()
+    assert world.check(here, "--base", "HEAD").code == 1  # deleted, there too
+    clone = here.clone(world.folder / "clone")
+    clone.git("submodule", "--quiet", "update", "--init", "--depth=1")
+    assert new(world.check(clone, "--base", "HEAD")) == []
+    # Its clone does not have what the base names: that is "nothing known", not "nothing new".
+    assert new(world.check(clone, "--base", "HEAD~1")) == [CLEAN, MALICIOUS]
+
+
 def test_a_new_submodule_is_reported_but_where_lockfiles_are_not_looked_for(world: World) -> None:
     library = Repository.new(world.folder / "library")
     library.commit({"README": "x"})
     here = Repository.new(world.folder / "here")
     here.commit({"package-lock.json": lock(SITE), "scangate.yml": "version: 1\nexclude: [docs]\n"})
-    for place in ("lib", "vendor/lib", "docs/theme"):
+    for place in ("lib", "node_modules/lib", "docs/theme"):
         here.git("submodule", "--quiet", "add", f"file://{library.folder}", place)
     here.write({"package-lock.json": lock(SITE).replace("  ", "   ")})
     here.git("add", "-A")
     result = world.check(here, "--staged")
     assert (result.code, notices(result)) == (0, ["submodule-changed", "narrowed"])
     assert "lib is new" in result.json["notices"][0]["message"]
+
+
+def test_a_submodule_inside_of_one_that_moved_is_reported_where_it_is_not_checked_out(world: World) -> None:
+    inner, library = Repository.new(world.folder / "inner"), Repository.new(world.folder / "library")
+    inner.commit({"package-lock.json": lock(CLEAN)})
+    library.commit({"package-lock.json": lock(SITE)})
+    library.git("submodule", "--quiet", "add", f"file://{inner.folder}", "inner")
+    library.commit()
+    here = Repository.new(world.folder / "here")
+    here.git("submodule", "--quiet", "add", f"file://{library.folder}", "lib")
+    here.commit({"package-lock.json": lock(SITE)})
+    inner.commit({"package-lock.json": lock(CLEAN, MALICIOUS)})
+    Repository(library.folder / "inner").git("pull", "-q")
+    library.commit()
+    Repository(here.folder / "lib").git("pull", "-q")
+    here.commit()
+    result = world.check(here, "--base", "HEAD~1")
+    assert [(one["code"], one["where"]) for one in result.json["notices"]] == [("submodule-changed", "lib/inner")]
+    here.git("submodule", "--quiet", "update", "--init", "--recursive")
+    result = world.check(here, "--base", "HEAD~1")
+    assert (new(result), notices(result)) == ([MALICIOUS], [])
+    assert (new(world.check(here, "--base", "HEAD")), notices(world.check(here, "--all"))) == ([], [])
+
+
+def test_a_repository_inside_that_git_does_not_list_is_named(world: World) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"package-lock.json": lock(SITE)})
+    tools = here.clone(here.folder / "tools")
+    tools.commit({"package-lock.json": lock(MALICIOUS)})
+    for options in (("--base", "HEAD"), ("--all",)):
+        result = world.check(here, *options)
+        assert [(one["code"], one["where"]) for one in result.json["notices"]] == [("left-out", "tools")]
+        assert MALICIOUS not in new(result)
+    named = world.check(here, "--base", "HEAD", ".", "tools")
+    assert (new(named), notices(named)) == ([MALICIOUS], [])
+    assert "tools is a repository" in world.scangate("list", cwd=here.folder).err
+    # Added without .gitmodules, it is a link to a commit that git does not look behind either.
+    here.git("add", "tools")
+    here.git("commit", "-q", "-m", "Tools")
+    for options in ((), ("--staged",), ("--pushed",)):
+        result = world.check(here, *options, "--base", "HEAD~1")
+        assert [(one["code"], one["where"]) for one in result.json["notices"]] == [("submodule-changed", "tools")]
+    same = world.check(here, "--base", "HEAD")
+    assert (same.code, new(same), notices(same)) == (0, [], [])
+
+
+VENDORED = {
+    "services/vendor/requirements.txt": "evil==1\n",
+    "services/vendor/more/package-lock.json": lock(MALICIOUS),
+    "third_party/node_modules/x/package-lock.json": lock(MALICIOUS),
+}
+
+
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+def test_what_is_new_in_a_vendored_folder_is_named(world: World, options: tuple[str, ...]) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"package-lock.json": lock(SITE), "vendor/poetry.lock": POETRY})
+    here.commit(dict(VENDORED))
+    result = world.check(here, *options, "--base", "HEAD~1")
+    assert (result.json["status"], new(result)) == ("warned", [])
+    (notice,) = result.json["notices"]
+    assert (notice["code"], notice["where"]) == ("left-out", "services/vendor")
+    assert "services/vendor/more/package-lock.json and 1 more" in notice["message"]
+    named = world.check(here, *options, "--base", "HEAD~1", ".", "services/vendor")
+    assert (MALICIOUS in new(named), notices(named)) == (True, [])
+    here.commit({"README": "x"})
+    assert notices(world.check(here, *options, "--base", "HEAD~1")) == []
+    here.commit({"scangate.yml": "version: 1\nexclude: ['**/vendor']\n", "vendor/poetry.lock": "x"})
+    assert "left-out" not in notices(world.check(here, *options, "--base", "HEAD~1"))
+
+
+def test_where_everything_is_checked_all_that_is_left_out_is_named(world: World, with_submodule: Repository) -> None:
+    here = with_submodule
+    here.commit({"vendor/poetry.lock": POETRY})
+    here.write({"third-party/poetry.lock": POETRY})  # git does not track it
+    assert [one["where"] for one in world.check(here, "--all").json["notices"]] == ["vendor"]
+    assert "vendor/poetry.lock" in world.scangate("list", cwd=here.folder).err
+    clone = here.clone(world.folder / "clone")  # without its submodules
+    assert [one["where"] for one in world.check(clone, "--all").json["notices"]] == ["vendor", "lib"]
+
+
+def test_a_vendored_submodule_is_named_when_it_moves(world: World, with_submodule: Repository) -> None:
+    here = with_submodule
+    here.git("mv", "lib", "third_party")
+    here.commit()
+    assert notices(world.check(here, "--base", "HEAD")) == []
+    library = Repository(world.folder / "library")
+    library.commit({"package-lock.json": lock(SITE)})
+    Repository(here.folder / "third_party").git("pull", "-q")
+    here.commit()
+    assert notices(world.check(here, "--base", "HEAD~1")) == ["left-out"]
+    assert notices(world.check(here, "--pushed", "--base", "HEAD~1")) == ["submodule-changed"]
+
+
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+def test_a_link_to_a_left_out_file_is_checked(world: World, options: tuple[str, ...]) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"package-lock.json": lock(SITE), "vendor/app/package-lock.json": lock(CLEAN)})
+    (here.folder / "app").mkdir()
+    (here.folder / "app" / "package-lock.json").symlink_to("../vendor/app/package-lock.json")
+    here.commit()
+    assert new(world.check(here, *options, "--base", "HEAD~1")) == [CLEAN]
+    here.commit({"vendor/app/package-lock.json": lock(CLEAN, MALICIOUS)})
+    assert new(world.check(here, *options, "--base", "HEAD~1")) == [MALICIOUS]
 
 
 def test_what_only_has_the_name_of_a_requirements_file_is_nothing_on_both_sides(world: World) -> None:
