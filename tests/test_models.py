@@ -12,7 +12,7 @@ from scangate.models.observations import CommandRun, Observation
 KINDS = get_args(Observation)
 
 
-@pytest.mark.parametrize(("one", "other"), combinations(KINDS, 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations(KINDS, 2)))
 def test_no_two_kinds_have_fields_of_the_same_types(one: type, other: type) -> None:
     """They are tuples, which are equal where their items are."""
     kinds = [list(get_type_hints(kind, vars(observations)).values()) for kind in (one, other)]
