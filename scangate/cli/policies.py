@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from scangate.changes.trees import GitTree, Place
+from scangate.changes.worktree import WorkTree
 from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import LockfileError, PolicyError
@@ -105,13 +106,13 @@ class Policies:
         return loader.load(content, shown, read=read, path=self._place.inside(self._files[shown]))
 
     @property
-    def _deciding(self) -> GitTree | None:
-        """The tree of git whose policy decides; None: what is on disk."""
+    def _deciding(self) -> Files | None:
+        """The tree whose policy decides: one of git, or a sparse checkout; None: what is on disk."""
         if not self._files:
             return None
         if self._from_base and self._base is not None:
             return self._base
-        return self._checked if isinstance(self._checked, GitTree) else None
+        return None if isinstance(self._checked, WorkTree) else self._checked
 
     @cached_property
     def _files(self) -> Mapping[str, str]:
@@ -135,7 +136,7 @@ class Policies:
     def _contents(self, files: Files | None) -> list[bytes | None]:
         return [] if files is None else [_content(files, path) for path in self._files.values()]
 
-    def _found(self, tree: GitTree) -> tuple[str, bytes] | None:
+    def _found(self, tree: Files) -> tuple[str, bytes] | None:
         found = [
             (shown, content) for shown, path in self._files.items() if (content := _read(tree, shown, path)) is not None
         ]

@@ -19,6 +19,7 @@ from scangate.changes.worktree import WorkTree
 from scangate.cli.context import Context
 from scangate.cli.policies import Policies
 from scangate.errors import BaseError, LockfileError, UsageError
+from scangate.files import Files
 from scangate.globs import path_matches
 from scangate.models.changes import Compared, Selection
 from scangate.models.lockfile import Lockfile
@@ -89,13 +90,12 @@ class Sides:
         wanted = self._args.policy_from or ("base" if self.base.is_proposal else "head")
         if wanted == "base" and self._ground is None:
             raise BaseError(f"--policy-from base: {self.base.why}", "Name a base with --base REF.")
-        worktree = None if self._place is None else WorkTree(self._context.cwd, root=self._place.root)
         return Policies(
             self._args.policy,
             self._context,
             place=self._place,
             base=self._ground,
-            checked=self._checked or worktree,
+            checked=None if self._place is None else self._checked or self._worktree,
             from_base=wanted == "base",
         )
 
@@ -123,6 +123,23 @@ class Sides:
     def _indexed(self) -> GitTree:
         place, objects = self._repository
         return trees.of_index(self._git, objects, place, self._index)
+
+    @cached_property
+    def _worktree(self) -> Files:
+        """The working tree; with what a sparse checkout leaves out, where there is one."""
+        place = self._repository[0]
+        tree = WorkTree(self._context.cwd, root=place.root)
+        # In a linked worktree and in a submodule .git is a file, which says where the list is.
+        if not (place.root / ".git/info/sparse-checkout").exists() and (place.root / ".git").is_dir():
+            return tree
+        from scangate.changes.sparse import SparseTree
+
+        git = self._git.at(place.root)
+        try:
+            skipped = git.listed()[1]
+        except GitError:
+            return tree
+        return SparseTree(tree, git, skipped, cwd=place.cwd) if skipped else tree
 
     def _commit(self, commit: str) -> GitTree:
         place, objects = self._repository
@@ -234,7 +251,7 @@ class Sides:
         """Whether one of the files is still there, beside the path of a lockfile."""
         folder = path[: path.rfind("/") + 1]
         try:
-            return any(self._now.read(folder + name) is not None for name in names)
+            return any((self._checked or self._worktree).read(folder + name) is not None for name in names)
         except LockfileError:
             return True  # something is
 

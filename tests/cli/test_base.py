@@ -19,6 +19,10 @@ from tests.cli.conftest import Replay, Result, Scangate
 from tests.conftest import ROOT
 
 SITE = "pkg:npm/is-odd@3.0.1"
+ALLOW = (
+    "version: 1\nallow:\n"
+    f"  - {{package: '{MALICIOUS}', rules: [net-on-install], owner: dev, reason: a test, expires: 2099-01-01}}\n"
+)
 
 
 class Project:
@@ -625,6 +629,31 @@ def test_what_a_sparse_checkout_leaves_out_is_checked_all_the_same(world: World,
     assert {each["status"] for each in result.json["lockfiles"]} == {"passed"}
 
 
+@pytest.mark.parametrize("options", [("--all",), ("--base", "HEAD"), ("--base", "HEAD~1")])
+@pytest.mark.parametrize("is_linked", [False, True])
+@pytest.mark.parametrize(
+    "policy",
+    [{".github/scangate.yml": ALLOW}, {"scangate.yml": "version: 1\nextends: ci/ours.yml\n", "ci/ours.yml": ALLOW}],
+    ids=["policy", "what it extends"],
+)
+def test_the_policy_decides_where_a_sparse_checkout_leaves_it_out(
+    world: World, replay: Replay, options: tuple[str, ...], is_linked: bool, policy: dict[str, str | bytes]
+) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"app/package-lock.json": lock(CLEAN), **policy})
+    here.commit({"app/package.json": "{}"})
+    if is_linked:
+        here.git("worktree", "add", "-q", "--detach", str(world.folder / "linked"))
+        here = Repository(world.folder / "linked")
+    here.git("sparse-checkout", "set", "app")
+    assert not (here.folder / next(reversed(policy))).exists()
+    here.write({"app/package-lock.json": lock(CLEAN, MALICIOUS)})
+    result = world.check(here, *options, **replay.environ)
+    assert (result.code, result.json["policy"], notices(result)) == (0, next(iter(policy)), [])
+    below = world.check(Repository(here.folder / "app"), *options, **replay.environ)
+    assert (below.code, notices(below)) == (0, [])
+
+
 @pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
 def test_a_lockfile_that_leaves_its_project_behind_is_deleted(world: World, options: tuple[str, ...]) -> None:
     here = Repository.new(world.folder / "here")
@@ -906,12 +935,6 @@ def test_what_only_has_the_name_of_a_requirements_file_is_nothing_on_both_sides(
 
 
 # ---------------------------------------------------------------------------------------------------- policy
-
-
-ALLOW = (
-    "version: 1\nallow:\n"
-    f"  - {{package: '{MALICIOUS}', rules: [net-on-install], owner: dev, reason: a test, expires: 2099-01-01}}\n"
-)
 
 
 def proposal(world: World, main: dict[str, str | bytes], feature: dict[str, str | bytes]) -> Repository:
