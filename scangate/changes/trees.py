@@ -27,6 +27,11 @@ MAX_NAMES = 1_000_000
 
 _LINK, _SUBMODULE = "120000", "160000"
 _MAX_RENAMES = 1000
+_EMPTY = (
+    "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+    "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+)
+"""The id of no content at all, by SHA-1 and by SHA-256."""
 _INDEX_SIGNATURE = b"DIRC"
 _ARCHIVES = (".whl", ".egg", ".zip", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz", ".tar", ".gz", ".bz2", ".xz", ".lzma")
 
@@ -193,10 +198,27 @@ def at_commit(git: Git, commit: str, objects: Objects, place: Place) -> GitTree:
     return GitTree(dict(_from_tree(_tree_of(git, commit))), objects, place)
 
 
-def of_index(git: Git, objects: Objects, place: Place, index: Path | None = None) -> GitTree:
-    """The index's tree: what would be committed. `index` as `index_file` gives it. Raises GitError."""
-    listing = git.at(place.root).run("ls-files", "--stage", "-z", index=index)
-    return GitTree(dict(_from_index(listing)), objects, place)
+def of_index(
+    git: Git,
+    objects: Objects,
+    place: Place,
+    index: Path | None = None,
+    *,
+    matters: Callable[[str], bool] = lambda _path: True,
+) -> GitTree:
+    """The index's tree: what would be committed. `index` as `index_file` gives it. Raises GitError.
+
+    What is only intended to be added (`git add -N`) is not in it, where it `matters`, as a path in the repository: to
+    the listing it is an empty file.
+    """
+    at_root = git.at(place.root)
+    entries = dict(_from_index(at_root.run("ls-files", "--stage", "-z", index=index)))
+    empty = [path for path, entry in entries.items() if entry.object_id in _EMPTY and matters(path)]
+    if empty:
+        options = ("--name-only", "-z", "--diff-filter=A", "--no-ext-diff", "--ignore-submodules")
+        for record in _records(at_root.run("diff-files", *options, "--", *empty[:_MAX_RENAMES], index=index)):
+            entries.pop(os.fsdecode(record), None)
+    return GitTree(entries, objects, place)
 
 
 def index_file(environ: Mapping[str, str], place: Place) -> Path | None:

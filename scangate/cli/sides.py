@@ -18,6 +18,7 @@ from scangate.changes.unchanged import is_same_file, nothing_added, same_lockfil
 from scangate.changes.worktree import WorkTree
 from scangate.cli.context import Context
 from scangate.cli.policies import Policies
+from scangate.cli.project import POLICY_FILES
 from scangate.errors import BaseError, LockfileError, UsageError
 from scangate.files import Files
 from scangate.globs import path_matches
@@ -122,7 +123,7 @@ class Sides:
     @cached_property
     def _indexed(self) -> GitTree:
         place, objects = self._repository
-        return trees.of_index(self._git, objects, place, self._index)
+        return trees.of_index(self._git, objects, place, self._index, matters=_matters_empty)
 
     @cached_property
     def _worktree(self) -> Files:
@@ -409,6 +410,10 @@ class Sides:
     @cached_property
     def _tracked(self) -> Sequence[str]:
         return sorted(self._git.at(self._repository[0].root).tracked())
+
+
+def _matters_empty(path: str) -> bool:
+    return lockfiles.recognise(path) is not None or path in POLICY_FILES
 
 
 def _beyond(some: Sequence[Lockfile], others: Sequence[Lockfile]) -> list[Lockfile]:

@@ -595,6 +595,21 @@ def test_staged_with_an_index_equal_to_head_takes_the_base_of_the_branch(world: 
     assert (new(result), compared(result)) == (OWN, world.project.m1)
 
 
+def test_what_is_only_intended_to_be_added_is_not_about_to_be_committed(world: World) -> None:
+    clone = world.checkout(world.project.m1)
+    clone.write(
+        {"package-lock.json": lock(CLEAN, ALSO), "web/package-lock.json": lock(SITE), "scangate.yml": "no policy"}
+    )
+    clone.git("add", "package-lock.json")
+    clone.git("add", "--intent-to-add", "web/package-lock.json", "scangate.yml")
+    result = world.check(clone, "--staged")
+    assert (new(result), result.json["policy"], notices(result)) == ([ALSO], "default", [])
+    # An empty one is another thing.
+    clone.write({"web/package-lock.json": ""})
+    clone.git("add", "web/package-lock.json")
+    assert world.check(clone, "--staged").code == 2
+
+
 def test_staged_in_a_conflict_is_an_error(world: World) -> None:
     clone = world.checkout(world.project.f2)
     clone.git("checkout", "-q", "-b", "other", world.project.m1)
@@ -756,6 +771,47 @@ def test_an_archive_that_comes_to_where_pip_looks_for_links_is_new(world: World,
     assert len(world.check(here, *options, "--base", "HEAD~1").json["packages"]) == 1
 
 
+# ------------------------------------------------------------------------------------- places that are easily missed
+
+
+@pytest.mark.parametrize("what", ["{}", "{}^{{tree}}", "{}:package-lock.json"], ids=["commit", "tree", "file"])
+def test_a_replaced_object_in_the_base_stands_for_nothing(world: World, what: str) -> None:
+    clone = world.checkout(world.project.f2)
+    was, now = (clone.parse(what.format(commit)) for commit in (world.project.m1, world.project.f2))
+    clone.git("replace", was, now)
+    name = MALICIOUS.removeprefix("pkg:npm/").partition("@")[0]
+    assert name in clone.git("show", f"{world.project.m1}:package-lock.json")  # so it is for git itself
+    result = world.check(clone)
+    assert (new(result), compared(result)) == (OWN, world.project.m1)
+
+
+@pytest.mark.parametrize("arguments", [("-a",), ("package-lock.json",)])
+def test_staged_in_a_linked_worktree(world: World, own_world: Path, arguments: tuple[str, ...]) -> None:
+    """git runs the hook in the root, and names an index of its own that lies elsewhere."""
+    clone = world.checkout(world.project.m1)
+    clone.git("worktree", "add", "-q", "-b", "topic", str(world.folder / "linked"))
+    linked = Repository(world.folder / "linked")
+    linked.commit({"web/package-lock.json": lock(CLEAN)})
+    linked.write({"package-lock.json": lock(CLEAN, ALSO), "web/package-lock.json": lock(CLEAN, SITE)})
+    (clone.folder / ".git" / "hooks").mkdir(exist_ok=True)
+    hook = clone.folder / ".git" / "hooks" / "pre-commit"
+    said = world.folder / "said.json"
+    hook.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m scangate check --staged --format json > '{said}'\n")
+    hook.chmod(0o755)
+    environ = {"HOME": str(own_world), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    names = {f"GIT_{who}_{what}": "dev@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["git", "commit", "-q", "-m", "Change", *arguments],
+        cwd=linked.folder / "web",
+        env={**environ, **names},
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode != 0  # nobody was asked: there is no key
+    packages = [one["purl"] for one in json.loads(said.read_text())["packages"]]
+    assert packages == ([ALSO, SITE] if arguments == ("-a",) else [SITE])
+
+
 # -------------------------------------------------------------------------------------------------- submodules
 
 
@@ -859,8 +915,8 @@ def test_a_repository_inside_that_git_does_not_list_is_named(world: World) -> No
     # Added without .gitmodules, it is a link to a commit that git does not look behind either.
     here.git("add", "tools")
     here.git("commit", "-q", "-m", "Tools")
-    for options in ((), ("--staged",), ("--pushed",)):
-        result = world.check(here, *options, "--base", "HEAD~1")
+    for side in ([], ["--staged"], ["--pushed"]):
+        result = world.check(here, *side, "--base", "HEAD~1")
         assert [(one["code"], one["where"]) for one in result.json["notices"]] == [("submodule-changed", "tools")]
     same = world.check(here, "--base", "HEAD")
     assert (same.code, new(same), notices(same)) == (0, [], [])
@@ -899,6 +955,29 @@ def test_where_everything_is_checked_all_that_is_left_out_is_named(world: World,
     assert "vendor/poetry.lock" in world.scangate("list", cwd=here.folder).err
     clone = here.clone(world.folder / "clone")  # without its submodules
     assert [one["where"] for one in world.check(clone, "--all").json["notices"]] == ["vendor", "lib"]
+
+
+def test_an_include_that_leads_into_a_submodule(world: World) -> None:
+    library = Repository.new(world.folder / "library")
+    library.commit({"base.txt": "a==1\n"})
+    here = Repository.new(world.folder / "here")
+    here.git("submodule", "--quiet", "add", f"file://{library.folder}", "lib")
+    here.commit({"requirements.txt": "-r lib/base.txt\nb==1\n"})
+    library.commit({"base.txt": "a==1\nevil==1\n"})
+    Repository(here.folder / "lib").git("pull", "-q")
+    here.commit()
+    assert new(world.check(here, "--base", "HEAD~1")) == ["pkg:pypi/evil@1"]
+    clone = here.clone(world.folder / "clone")
+    clone.git("submodule", "--quiet", "update", "--init", "--depth=1")
+    result = world.check(clone, "--base", "HEAD~1")  # what the base names is not in the submodule's clone
+    assert (new(result), notices(result)) == (["pkg:pypi/a@1", "pkg:pypi/b@1", "pkg:pypi/evil@1"], ["base-unreadable"])
+    for option in ("--staged", "--pushed"):  # a tree of git has no files of its submodules
+        assert notices(world.check(here, option, "--base", "HEAD~1")) == ["submodule-changed"]
+    here.commit({"requirements.txt": "-r lib/base.txt\nb==2\n"})
+    for option in ("--staged", "--pushed"):
+        result = world.check(here, option, "--base", "HEAD~1")
+        assert (result.code, result.out) == (2, "")
+        assert "lib/base.txt" in result.err
 
 
 def test_a_vendored_submodule_is_named_when_it_moves(world: World, with_submodule: Repository) -> None:
