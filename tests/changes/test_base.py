@@ -103,6 +103,32 @@ def test_pull_request_is_compared_with_the_first_parent_of_the_merge_ref(project
     assert "first parent" in found.why
 
 
+@pytest.mark.parametrize("action", ["opened", "synchronize", "reopened", "edited", "labeled", "ready_for_review"])
+def test_pull_request_whatever_happened_to_it(project: Project, tmp_path: Path, action: str) -> None:
+    # `before` is there in "synchronize", `changes.base` where the pull request was retargeted: neither is the base.
+    payload = {
+        **pull_request(project.f2, project.m1),
+        **{"action": action, "number": 1, "before": project.f1, "after": project.f2},
+        "changes": {"base": {"ref": {"from": "old"}, "sha": {"from": project.m1}}},
+    }
+    found = base(project.checkout(project.merge), github(tmp_path, "pull_request", payload))
+    assert (found.commit, found.is_proposal) == (project.m3, True)
+
+
+def test_pull_request_that_was_closed_and_merged_shows_no_change(project: Project, tmp_path: Path) -> None:
+    """GitHub checks the target branch out then: to compare it with itself must not pass."""
+    payload = {**pull_request(project.f2), "action": "closed"}
+    project.remote.git("checkout", "-q", "main")
+    project.remote.git("merge", "-q", "--ff-only", project.merge)
+    clone = project.remote.clone(tmp_path / "merged")
+    found = base(clone, github(tmp_path, "pull_request", payload))
+    assert found.commit == project.m3  # the merge commit itself
+    clone.git("checkout", "-q", "--detach", project.m3)
+    clone.git("fetch", "-q", "origin", f"{project.m3}:refs/remotes/origin/main", "--force")
+    with pytest.raises(BaseError, match="very commit"):
+        base(clone, github(tmp_path, "pull_request", payload))
+
+
 @pytest.mark.parametrize("depth", [1, 2])
 def test_pull_request_in_a_shallow_clone(project: Project, tmp_path: Path, depth: int) -> None:
     clone = project.shallow(project.merge, depth)

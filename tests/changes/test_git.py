@@ -135,7 +135,13 @@ def test_what_git_gets(tmp_path: Path) -> None:
     for expected in ("safe.bareRepository=explicit", "core.fsmonitor=false", "protocol.ext.allow=never"):
         assert expected in said.decode()
     assert b'"LC_ALL": "C"' in said
-    assert b'"GIT_TERMINAL_PROMPT": "0"' in said
+    for name, value in (
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_OPTIONAL_LOCKS", "0"),
+        ("GIT_LITERAL_PATHSPECS", "1"),
+        ("GIT_NO_REPLACE_OBJECTS", "1"),
+    ):
+        assert f'"{name}": "{value}"' in said.decode()
     assert b'"HOME": "/h"' in said
     assert b"GIT_SSH_COMMAND" not in said
 
