@@ -132,10 +132,16 @@ def _known(
     try:
         if last is not None and key in last.packages:
             return _from_run(last.packages[key], last, kept, policy, context)
-        where = f"last run, {last.when}: passed" if last is not None and key in last.passed else "not in the last run"
+        where = _whereabouts(key, last)
         return _from_cache(key, listed, where, kept, policy, context)
     finally:
         kept.close()
+
+
+def _whereabouts(key: str, last: "LastRun | None") -> str:
+    if last is None:
+        return "no run is kept"
+    return f"{_named(last)}: passed" if key in last.passed else f"not in {_named(last)}"
 
 
 def _from_run(package: "Package", last: "LastRun", kept: "Cache", policy: "Policy", context: Context) -> Known:
@@ -145,8 +151,7 @@ def _from_run(package: "Package", last: "LastRun", kept: "Cache", policy: "Polic
 
     history = History(cache=kept, analyser=last.kept_under)
     run = _run(policy, package.analysed, context, history)
-    when = f"last run, {last.when}" if last.when else "the verdict that was handed in"
-    remarks = [f"{when}: {package.status}, by the policy {last.policy} and analyses of {last.analyser}"]
+    remarks = [f"{_named(last)}: {package.status}, by the policy {last.policy} and analyses of {last.analyser}"]
     results: list[Analysed | Shortfall] = [
         each for each in package.shortfalls if each.engine not in package.analysed or each.engine is None
     ]
@@ -239,9 +244,14 @@ def _unknown(key: str, listed: Subject | None, last: "LastRun | None") -> Iterat
     if last is None:
         yield "  there was no `scangate check` in this project whose verdict is kept (--no-cache keeps none)"
     else:
-        yield "  it was no part of the last run, which looked at what is new since its base"
+        based = f", whose base was: {last.compared.why}" if last.compared is not None else ""
+        yield f"  it was no part of {_named(last)}{based}"
     alone = f", `scangate scan {key}` at this one" if key.startswith("pkg:") else ""
     yield f"  `scangate check --all` looks at every package{alone}"
+
+
+def _named(last: "LastRun") -> str:
+    return f"the last run, {last.when}" if last.when else "the verdict that was handed in"
 
 
 # ----------------------------------------------------------------------------------------------------- the text

@@ -18,7 +18,7 @@ from scangate.cli import analysis, project
 from scangate.cli.context import Context
 from scangate.errors import ExitCode, StateError, UsageError
 from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
-from scangate.models.changes import Change, ChangeKind
+from scangate.models.changes import Change, ChangeKind, Compared
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Relation, Scope
 from scangate.models.observations import Network, Observation
 from scangate.models.verdict import Subject, Verdict
@@ -60,6 +60,7 @@ class LastRun(NamedTuple):
     kept_under: str = ""
     passed: frozenset[str] = frozenset()
     """The keys of those that passed without a word, of which nothing else is kept."""
+    compared: Compared | None = None
 
 
 def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) -> None:
@@ -75,14 +76,14 @@ def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) ->
         "passed": [each.subject.key for each in verdict.subjects if each.subject.key not in names],
     }
     text = verdict_json.render(verdict._replace(subjects=told), exit_code=code, version=__version__)
-    record = json.dumps(about) + "\n" + text
+    record = f"{json.dumps(about)}\n{text}".encode()
     try:
-        path = _path(context)
-        if len(record) <= MAX_BYTES:
-            _write(path, record)
+        _write(_path(context), record)
     except (OSError, StateError) as exc:
-        reason = exc.message if isinstance(exc, StateError) else exc.strerror or type(exc).__name__
-        context.say(f"scangate: warning: this run is not kept for `scangate explain`: {escape.terminal(reason)}")
+        reason = exc.message if isinstance(exc, StateError) else f"{exc.strerror or type(exc).__name__}."
+        context.say(
+            f"scangate: warning: this run is not kept for `scangate explain` and `allow`: {escape.terminal(reason)}"
+        )
 
 
 def load(context: Context) -> LastRun | None:
@@ -144,13 +145,17 @@ def _path(context: Context) -> Path:
     return folder / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.json"
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, for this user alone: it tells what is installed here."""
+def _write(path: Path, record: bytes) -> None:
+    """Whole or not at all, for this user alone: it tells what is installed here. Raises StateError, OSError."""
+    # Whatever hinders this one: an older one must not be taken for it.
+    path.unlink(missing_ok=True)
+    if len(record) > MAX_BYTES:
+        raise StateError(f"its record is larger than {MAX_BYTES // 1024**2} MiB.")
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(os.open(temporary, flags, 0o600), "wb") as file:
+            file.write(record)
         temporary.replace(path)
     finally:
         with contextlib.suppress(OSError):
@@ -169,7 +174,12 @@ def _read(document: _Json) -> LastRun:
         packages={each.subject.key: each for each in packages},
         policy=str(document["policy"]),
         analyser=str(document["analyser"]),
+        compared=_compared(document["compared"]),
     )
+
+
+def _compared(said: _Json | None) -> Compared | None:
+    return None if said is None else Compared(commit=_text(said["commit"]), why=str(said["why"]))
 
 
 def _package(said: _Json) -> Package:

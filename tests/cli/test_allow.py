@@ -45,7 +45,8 @@ def _verdict(folder: Path, *evidence: dict[str, object], rule: str = "net-on-ins
         "outcomes": [],
         "changes": [],
     }
-    (folder / "verdict.json").write_text(json.dumps({"packages": [package], "policy": "default", "analyser": "x"}))
+    document = {"packages": [package], "policy": "default", "analyser": "x", "compared": None}
+    (folder / "verdict.json").write_text(json.dumps(document))
     return "verdict.json"
 
 

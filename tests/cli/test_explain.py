@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scangate.cli import lastrun
 from scangate.cli.context import Context
 from scangate.cli.main import run
 from scangate.local.config import ServiceConfig
@@ -72,7 +73,7 @@ def test_what_matched_and_what_decided(scangate: Scangate, blocked: Path) -> Non
     lines = result.out.splitlines()
     assert lines[0] == f"{EVIL}: blocked by default because of net-on-install"
     assert lines[1].startswith("  package-lock.json:26, prod, transitive, axios-replica@1.14.1 → ")
-    assert lines[2].startswith("  last run, ")
+    assert lines[2].startswith("  the last run, ")
     assert ": blocked, by the policy default and analyses of http://127.0.0.1:" in lines[2]
     assert "command 4, file 2, host 1, socket 1" in lines[3]
     assert lines[4] == "net-on-install (default) matches: Contacts an unknown host while being installed"
@@ -190,7 +191,7 @@ def test_a_package_that_was_scanned_is_explained_from_the_cache(
     result = scangate("explain", EVIL)
     assert result.code == 0, result.err
     assert result.out.startswith(f"{EVIL}: blocked by default because of net-on-install\n")
-    assert "not in the last run; the cache has a report of dynamic-analysis, by http://127.0.0.1:" in result.out
+    assert "no run is kept; the cache has a report of dynamic-analysis, by http://127.0.0.1:" in result.out
     assert "net-on-install (default) matches" in result.out
 
 
@@ -213,8 +214,24 @@ def test_what_was_never_analysed_is_said_and_ends_with_3(scangate: Scangate, blo
     result = scangate("explain", "pkg:npm/unheard-of@1.0.0")
     assert result.code == 3
     assert "never analysed" in result.out
-    assert "no part of the last run" in result.out
+    assert "  it was no part of the last run, 20" in result.out
+    assert "whose base was: everything is new: there is no git repository here.\n" in result.out
     assert "`scangate scan pkg:npm/unheard-of@1.0.0`" in result.out
+
+
+def test_the_base_of_the_last_run_is_told_as_it_was(scangate: Scangate, project: Path, replay: Replay) -> None:
+    example("axios-replica", project)
+    assert scangate("check", "--quiet", "--all", "--format", "json=verdict.json", **replay.environ).code == 1
+    told = "whose base was: everything is checked (--all).\n"
+    assert told in scangate("explain", "pkg:npm/unheard-of@1.0.0").out
+    handed_in = scangate("explain", "pkg:npm/unheard-of@1.0.0", "--verdict", "verdict.json").out
+    assert f"no part of the verdict that was handed in, {told}" in handed_in
+
+
+def test_a_verdict_of_a_package_alone_has_no_base(scangate: Scangate, project: Path, replay: Replay) -> None:
+    assert scangate("scan", "--quiet", EVIL, "--format", "json=verdict.json", **replay.environ).code == 1
+    out = scangate("explain", "pkg:npm/unheard-of@1.0.0", "--verdict", "verdict.json").out
+    assert "  it was no part of the verdict that was handed in\n" in out
 
 
 def test_without_any_run_that_is_what_is_said(scangate: Scangate, project: Path) -> None:
@@ -387,6 +404,20 @@ def test_a_record_that_cannot_be_kept_changes_no_verdict(
     refused = scangate("explain", EVIL)
     assert refused.code == 3
     assert "others may write to it" in refused.err
+
+
+def test_a_run_that_is_too_large_to_be_kept_says_so_and_leaves_no_older_one_in_its_place(
+    scangate: Scangate, blocked: Path, own_world: Path, replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _record(own_world)
+    monkeypatch.setattr(lastrun, "MAX_BYTES", path.stat().st_size // 2)
+    result = scangate("check", "--quiet", **replay.environ)
+    assert result.code == 1
+    assert "not kept for `scangate explain` and `allow`: its record is larger than" in result.err
+    assert not path.exists()
+    about = ("--reason", "Its host.", "--owner", "us@example.com", "--expires", "90d")
+    refused = scangate("allow", EVIL, "net-on-install", *about)
+    assert (refused.code, "is not known" in refused.err) == (2, True)
 
 
 @pytest.mark.parametrize("content", ["", "{}\n{}", '{"when": "", "kept_under": "", "passed": []}\n{}', "\xff"])
