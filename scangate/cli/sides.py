@@ -83,7 +83,7 @@ class Sides:
 
     @property
     def compared(self) -> Compared:
-        return Compared(commit=self.base.commit, why=self.base.why)
+        return Compared(commit=self.base.commit, why=self.base.why, is_head=self.base.is_head)
 
     @cached_property
     def policies(self) -> Policies:

@@ -40,11 +40,12 @@ class Change(NamedTuple):
 class Compared(NamedTuple):
     """What the lockfiles were compared with: a commit (full id), or nothing (None), and why that: one sentence.
 
-    `why` may hold text from outside.
+    `why` may hold text from outside. `is_head`: the commit is the one that is checked out.
     """
 
     commit: str | None
     why: str
+    is_head: bool = False
 
 
 class Selection(NamedTuple):

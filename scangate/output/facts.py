@@ -266,7 +266,8 @@ def headline(verdict: Verdict) -> str:
         case Status.WARNED:
             text = f"{checked} checked, nothing denied."
         case Status.PASSED if not verdict.subjects and verdict.compared is not None:
-            text = "nothing new: the base has all of it."
+            is_clean = verdict.compared.is_head and all(one.lockfile.unchanged for one in verdict.lockfiles)
+            text = f"nothing new: {'no lockfile differs from HEAD' if is_clean else 'the base has all of it'}."
         case Status.PASSED:
             text = f"{checked} checked, nothing found."
     if verdict.mode is Mode.OBSERVE:

@@ -338,6 +338,18 @@ def test_nothing_new_is_a_verdict_that_needs_no_service(world: World) -> None:
     assert "Policy: default" in shown.out
 
 
+def test_where_the_base_is_what_is_checked_out_the_first_line_says_so(world: World) -> None:
+    def first(clone: Repository, *options: str) -> str:
+        return world.scangate("check", *options, cwd=clone.folder).out.splitlines()[0]
+
+    main = world.remote.clone(world.folder / "main")
+    assert "nothing new: no lockfile differs from HEAD." in first(main)
+    main.write({"package-lock.json": lock(CLEAN).replace("  ", "   ")})
+    assert "nothing new: the base has all of it." in first(main)
+    main.commit({"package-lock.json": lock(CLEAN), "README": "x"})
+    assert "nothing new: the base has all of it." in first(main)
+
+
 def test_nothing_new_names_the_policy_that_would_have_decided(world: World) -> None:
     clone = world.checkout(world.project.f2)
     (clone.folder / "scangate.yml").write_text("version: 1\n")
