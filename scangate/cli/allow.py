@@ -49,7 +49,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Writes the policy file of this project, and nothing else."""
     from scangate.cli import lastrun
-    from scangate.output import escape
     from scangate.policy import edit
 
     policy = project.load_policy(None, context)
@@ -70,7 +69,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     new = edit.add_allow(old, shown, entry)
     where = _proven(new, path, shown, context)
     _write(path, new, made=made)
-    context.say(f"scangate: {'made' if made else 'changed'} {shown}: {where} excepts {escape.terminal(entry.target)}.")
+    context.say(f"scangate: {'made' if made else 'changed'} {shown}: {where} excepts {entry.target}.")
     return ExitCode.PASS
 
 

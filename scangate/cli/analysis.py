@@ -132,7 +132,7 @@ class LazyAnalyser(NamedTuple):
             Rate.parse(self.plan.rate),
             state_dir(),
             account=account(settings.api.url, settings.key.reveal()),
-            warn=lambda text: self.context.say(f"scangate: warning: {text}"),
+            warn=self.context.warn,
         )
         return _ask(settings, budget, requests, self)
 
@@ -284,14 +284,13 @@ def _asking(
 
 def cache(context: Context) -> "Cache":
     """The user's cache, not yet opened."""
-    from scangate.output import escape
     from scangate.service.cache import Cache
 
     return Cache(
         cache_dir(context),
         workspace=project.root(context),
         clock=lambda: context.now().timestamp(),
-        warn=lambda text: context.say(f"scangate: warning: {escape.log(escape.terminal(text))}"),
+        warn=context.warn,
     )
 
 
@@ -317,5 +316,5 @@ def _settings(context: Context) -> "ServiceSettings":
 
     settings = ServiceSettings.from_environ(context.environ)
     for warning in settings.warnings:
-        context.say(f"scangate: warning: {warning}")
+        context.warn(warning)
     return settings

@@ -1,6 +1,7 @@
 """`scangate cache`: what is kept of earlier runs."""
 
 import argparse
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,22 +30,19 @@ def run(args: argparse.Namespace, context: Context) -> int:
             lastrun.clear(context)
             context.say("scangate: the cache is empty.")
         else:
-            context.stdout.write(_shown(cache.info()))
-            context.stdout.flush()
+            context.show(*_shown(cache.info()))
     finally:
         cache.close()
     return ExitCode.PASS
 
 
-def _shown(info: "Info") -> str:
-    from scangate.output import escape
-
-    lines = [f"file     {info.path}", f"size     {info.bytes / 1024:.0f} KiB"]
-    lines += [f"reports  {count} of {analyser}, {engine}" for analyser, engine, count in info.reports]
+def _shown(info: "Info") -> Iterator[str]:
+    yield f"file     {info.path}"
+    yield f"size     {info.bytes / 1024:.0f} KiB"
+    yield from (f"reports  {count} of {analyser}, {engine}" for analyser, engine, count in info.reports)
     if info.oldest is not None and info.newest is not None:
-        lines.append(f"fetched  {_day(info.oldest)} to {_day(info.newest)}")
-    lines.append(f"tasks    {info.tasks} under way, for the next run")
-    return escape.log("".join(f"{escape.terminal(line)}\n" for line in lines))
+        yield f"fetched  {_day(info.oldest)} to {_day(info.newest)}"
+    yield f"tasks    {info.tasks} under way, for the next run"
 
 
 def _day(seconds: float) -> str:

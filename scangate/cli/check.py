@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if policy is None and not notices and _is_empty(read.selection):
             return _nothing_new(args, context, targets, read.selection, notices, elapsed)
         policy = policy or sides.policies.load()
-        not_here = sides.archives_not_here()
+        not_here = sides.archives_not_here(read.selection)
     return _judge(args, context, targets, policy, read, notices, elapsed, not_here)
 
 
@@ -140,19 +140,18 @@ def _is_empty(selection: Selection) -> bool:
 
 
 def _dry_run(requests: Sequence[AnalysisRequest], chosen: "Plan", service: str, context: Context) -> int:
-    from scangate.output import escape
-
     # As the scheduler has it: the first packages, in the order of the requests.
     packages = list(dict.fromkeys(request.purl for request in requests))
     sent = frozenset(packages[: chosen.max_packages])
     going = [request for request in requests if request.purl in sent]
-    for request in going:
-        archive = "" if request.archive is None else f" (uploads {escape.terminal(request.archive.filename)})"
-        context.stdout.write(f"{request.purl} {request.engine}{archive}\n")
-    context.stdout.flush()
+    context.show(
+        *(
+            f"{each.purl} {each.engine}{'' if each.archive is None else f' (uploads {each.archive.filename})'}"
+            for each in going
+        )
+    )
     left = f" ({len(packages) - len(sent)} more are over --max-packages)" if len(sent) < len(packages) else ""
     context.say(
-        f"scangate: would send {len(going)} requests for {len(sent)} packages{left} "
-        f"to {escape.terminal(service)}; nothing was sent."
+        f"scangate: would send {len(going)} requests for {len(sent)} packages{left} to {service}; nothing was sent."
     )
     return ExitCode.PASS

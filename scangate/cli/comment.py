@@ -51,8 +51,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     try:
         said = _post(settings, number, text, name=name, finding=finding)
     except ServiceError as exc:
-        said = f"warning: no comment: {exc.message}{f' {exc.hint}' if exc.hint else ''}"
-    context.say(f"scangate: {_harmless(said)}")
+        context.warn(f"no comment: {exc.message}{f' {exc.hint}' if exc.hint else ''}")
+    else:
+        context.say(f"scangate: {said}")
     return ExitCode.PASS
 
 
@@ -120,9 +121,3 @@ def _read(path: Path, option: str, limit: int) -> bytes:
         problem = "is not an ordinary file" if content is None else f"is larger than {limit // 2**20} MiB"
         raise UsageError(f"{option}: the file {problem}.", "Name a file that check wrote.")
     return content
-
-
-def _harmless(text: str) -> str:
-    from scangate.output import escape
-
-    return escape.log(escape.terminal(text))

@@ -9,7 +9,7 @@ import time
 
 TYPE_CHECKING = False  # as typing has it; importing typing alone costs a tenth of the start-up
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
     from typing import TextIO
@@ -63,13 +63,22 @@ class Context:
         started = self.monotonic()
         return lambda: self.monotonic() - started
 
-    def say(self, text: str) -> None:
-        """One line for people on stderr. Where it cannot be written, the exit code alone has to say it."""
+    def say(self, line: str) -> None:
+        """One line for people on stderr, escaped. Where it cannot be written, the exit code alone has to say it."""
         try:
-            self.stderr.write(f"{text}\n")
+            self.stderr.write(_escaped((line,)))
             self.stderr.flush()
         except (OSError, ValueError):
             pass
+
+    def warn(self, text: str) -> None:
+        """A warning on stderr, escaped."""
+        self.say(f"scangate: warning: {text}")
+
+    def show(self, *lines: str) -> None:
+        """Lines of the answer on stdout, each escaped. Raises OSError, ValueError where they cannot be written."""
+        self.stdout.write(_escaped(lines))
+        self.stdout.flush()
 
     def colour(self, stream: "TextIO") -> bool:
         """Whether to colour: NO_COLOR, then FORCE_COLOR (no-color.org, force-color.org), then a terminal."""
@@ -88,6 +97,13 @@ class Context:
             return min(os.get_terminal_size(self.stdout.fileno()).columns, 120) or 80
         except (OSError, ValueError):
             return 80
+
+
+def _escaped(lines: "Iterable[str]") -> str:
+    """Whole lines, from which neither a terminal nor a CI runner takes a command."""
+    from scangate.output import escape
+
+    return escape.log("".join(f"{escape.terminal(line)}\n" for line in lines))
 
 
 def _open(stream: "TextIO | None") -> "TextIO":

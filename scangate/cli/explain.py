@@ -3,7 +3,7 @@
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -68,9 +68,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
     key = listed.key if listed is not None else _canonical(args.what)
     known = _known(key, listed, last, policy, context)
     if known is None:
-        _say(context, _unknown(key, listed, last))
+        context.show(*_unknown(key, listed, last))
         return ExitCode.INCOMPLETE
-    _say(context, _explained(known, policy, args.rule, context))
+    context.show(*_explained(known, policy, args.rule, context))
     return ExitCode.PASS
 
 
@@ -397,10 +397,3 @@ def _one_rule(trace: "Trace", verdict: SubjectVerdict) -> Iterator[str]:
     for finding in verdict.findings:
         if finding.rule == trace.rule.id:
             yield f"  {finding.severity}: {finding.action}, decided by {finding.decided_by}"
-
-
-def _say(context: Context, lines: Iterable[str]) -> None:
-    from scangate.output import escape
-
-    context.stdout.write(escape.log("".join(f"{escape.terminal(line)}\n" for line in lines)))
-    context.stdout.flush()

@@ -65,7 +65,7 @@ class LastRun(NamedTuple):
 
 def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) -> None:
     """Keep the verdict for this project. Where that cannot be done, it is said, and the run is what it was."""
-    from scangate.output import escape, verdict_json
+    from scangate.output import verdict_json
 
     # Of what merely passed, its name: a run over a whole project may have ten thousand of those.
     told = tuple(each for each in verdict.subjects if each.findings or each.shortfalls or each.subject.changes)
@@ -81,9 +81,7 @@ def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) ->
         _write(_path(context), record)
     except (OSError, StateError) as exc:
         reason = exc.message if isinstance(exc, StateError) else f"{exc.strerror or type(exc).__name__}."
-        context.say(
-            f"scangate: warning: this run is not kept for `scangate explain` and `allow`: {escape.terminal(reason)}"
-        )
+        context.warn(f"this run is not kept for `scangate explain` and `allow`: {reason}")
 
 
 def load(context: Context) -> LastRun | None:

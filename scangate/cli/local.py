@@ -14,7 +14,6 @@ from scangate.errors import StateError, UsageError
 from scangate.models.analysis import AnalysisRequest, Engine, OutcomeCode, Shortfall
 from scangate.models.lockfile import Ecosystem, Lockfile
 from scangate.models.verdict import Subject
-from scangate.output import escape
 from scangate.pipeline import Uploads
 
 if TYPE_CHECKING:
@@ -54,8 +53,8 @@ def require(context: Context, what: str = "--local", *, npm: bool = True) -> Non
 
 
 def tell(problem: "Problem", context: Context) -> None:
-    context.say(f"scangate: needed: {escape.log(escape.terminal(problem.what))}")
-    context.say(f"  mend it: {escape.log(escape.terminal(problem.mend))}")
+    context.say(f"scangate: needed: {problem.what}")
+    context.say(f"  mend it: {problem.mend}")
 
 
 @contextmanager

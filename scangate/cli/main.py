@@ -122,9 +122,9 @@ def _ended_by(exc: BaseException, context: Context) -> int:
 
     match exc:
         case ScangateError():
-            context.say(f"scangate: error: {_harmless(exc.message)}")
+            context.say(f"scangate: error: {exc.message}")
             if exc.hint:
-                context.say(f"  {_harmless(exc.hint)}")
+                context.say(f"  {exc.hint}")
             return exc.exit_code
         case KeyboardInterrupt():
             context.say("scangate: interrupted.")
@@ -138,21 +138,15 @@ def _ended_by(exc: BaseException, context: Context) -> int:
 def _bug(exc: BaseException, context: Context) -> int:
     from scangate.errors import ExitCode
 
-    context.say(f"scangate: internal error: {type(exc).__name__}: {_harmless(str(exc))[:500]}")
+    context.say(f"scangate: internal error: {type(exc).__name__}: {str(exc)[:500]}")
     if context.environ.get("SCANGATE_DEBUG"):
         import traceback
 
         for line in "".join(traceback.format_exception(exc)).splitlines():
-            context.say(_harmless(line))
+            context.say(line)
     else:
         context.say("  This is a bug; nothing was decided. Set SCANGATE_DEBUG=1 for the traceback and report it.")
     return ExitCode.BUG
-
-
-def _harmless(text: str) -> str:
-    from scangate.output import escape
-
-    return escape.log(escape.terminal(text))
 
 
 def _reader_gone() -> int:

@@ -71,17 +71,17 @@ def _check(named: Path | None, context: Context) -> int:
         if not exc.problems:
             raise
         for problem in exc.problems:
-            _say(context, f"{problem}. {problem.hint}".strip())
+            context.show(f"{problem}. {problem.hint}".strip())
         raise PolicyError(f"{found[1]}: it cannot be used.", "Mend what stands above.") from exc
     lints = _lints(policy, context)
     for each in lints:
-        _say(context, f"{each.where}: {_LINT_WORDS[each.action]}: {each.message} ({each.code})")
+        context.show(f"{each.where}: {_LINT_WORDS[each.action]}: {each.message} ({each.code})")
     if denied := sum(each.action is Action.DENY for each in lints):
         hint = "Mend what stands above, or give its code another action under `lints`."
         raise PolicyError(f"{found[1]}: {denied} of its entries are what its `lints` deny.", hint)
     warnings = sum(each.action is Action.WARN for each in lints)
     counted = [(len(policy.rules), "rules"), (len(policy.allow), "exceptions"), (len(cases), "tests in it")]
-    _say(context, f"{found[1]}: no errors, {warnings} warnings; {', '.join(f'{n} {what}' for n, what in counted)}.")
+    context.show(f"{found[1]}: no errors, {warnings} warnings; {', '.join(f'{n} {what}' for n, what in counted)}.")
     return ExitCode.PASS
 
 
@@ -104,12 +104,12 @@ def _show(rule: str | None, named: Path | None, context: Context) -> int:
 
     policy = project.load_policy(named, context)
     if rule is None:
-        _say(context, *show.policy(policy))
+        context.show(*show.policy(policy))
         return ExitCode.PASS
     found = next((each for each in policy.rules if each.id == rule), None)
     if found is None:
         raise UsageError(f"there is no rule {rule!r}", suggest.hint(rule, (each.id for each in policy.rules)))
-    _say(context, *show.rule(found, policy), *_examples(rule, named, context))
+    context.show(*show.rule(found, policy), *_examples(rule, named, context))
     return ExitCode.PASS
 
 
@@ -148,8 +148,8 @@ def _test(named: Path | None, files: Sequence[Path], context: Context) -> int:
     ready = [_with_report(case, folder, policy, context) for folder, case in cases]
     results = trial.run(ready, policy, today=context.now().date())
     failed = [result for result in results if result.problems]
-    _say(context, *(line for result in failed for line in _failure(result)))
-    _say(context, f"{policy.where}: {len(results)} tests, {len(failed)} failed.")
+    context.show(*(line for result in failed for line in _failure(result)))
+    context.show(f"{policy.where}: {len(results)} tests, {len(failed)} failed.")
     return ExitCode.BLOCKED if failed else ExitCode.PASS
 
 
@@ -236,10 +236,3 @@ def _with_report(case: "Case", folder: Path, policy: "Policy", context: Context)
 def _shown(path: Path, context: Context) -> str:
     root = project.root(context)
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _say(context: Context, *lines: str) -> None:
-    from scangate.output import escape
-
-    context.stdout.write(escape.log("".join(f"{escape.terminal(line)}\n" for line in lines)))
-    context.stdout.flush()

@@ -102,7 +102,7 @@ def _keys(path: Path, context: Context) -> tuple[str, ...]:
     if len(content) > MAX_KEY_FILE_BYTES:
         raise UsageError(f"--key-file {path}: larger than {MAX_KEY_FILE_BYTES} bytes", "That is no file of keys.")
     if stat.S_ISREG(mode) and mode & (stat.S_IROTH | stat.S_IWOTH):
-        context.say(f"scangate: warning: {path} is open to every user of this machine; chmod 600 closes it.")
+        context.warn(f"{path} is open to every user of this machine; chmod 600 closes it.")
     lines = [line.strip() for line in content.decode("latin-1").splitlines()]
     keys = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not keys:
