@@ -1137,6 +1137,18 @@ def test_in_a_hook_the_policy_is_the_staged_or_the_pushed_one(world: World) -> N
     assert "other.yml" in named.err
 
 
+def test_what_the_policy_caps_in_one_place_is_not_new_in_another_and_all_tells(world: World, replay: Replay) -> None:
+    """As docs/base.md says of what "not new" does not mean."""
+    here = Repository.new(world.folder / "here")
+    cap = "version: 1\noverrides: [{when: {lockfile: 'examples/**'}, cap: note, install-phase: true}]\n"
+    here.commit({"scangate.yml": cap, "examples/package-lock.json": lock(MALICIOUS)})
+    assert world.check(here, "--all", **replay.environ).code == 0
+    here.commit({"app/package-lock.json": lock(MALICIOUS)})
+    result = world.check(here, "--base", "HEAD~1", **replay.environ)
+    assert (result.code, new(result)) == (0, [])
+    assert world.check(here, "--all", **replay.environ).code == 1
+
+
 def test_two_policies_in_the_base_are_an_error(world: World) -> None:
     both: dict[str, str | bytes] = {"scangate.yml": "version: 1\n", ".github/scangate.yml": "version: 1\n"}
     clone = proposal(world, both, {"README": "x"})
