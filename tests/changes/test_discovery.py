@@ -257,6 +257,35 @@ class TestRepository:
         git(repository, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "module")
         assert found(repository) == ["module/poetry.lock"]
 
+    def test_repositories_inside_are_named_but_where_nobody_looks(self, repository: Path) -> None:
+        touch(repository, ["poetry.lock", "env/pyvenv.cfg", "a/b/poetry.lock"])
+        (repository / ".gitignore").write_text("ignored\n")
+        for name in ("tools", "a/b/c", "vendor/x", "node_modules/y", "env/src/z", "ignored", "docs/w"):
+            (repository / name).mkdir(parents=True)
+            git(repository / name, "init", "-q")
+            touch(repository / name, ["poetry.lock"])
+        settings = {"environ": os.environ, "recognise": lockfiles.recognise, "formats": lockfiles.FORMATS}
+        answer = discover((), cwd=repository, exclude=["docs"], **settings)  # type: ignore[arg-type]  # for brevity
+        assert answer.repositories == ("a/b/c", "tools")
+        assert [one.path for one in answer.lockfiles] == ["a/b/poetry.lock", "poetry.lock"]
+        answer = discover((".", "tools"), cwd=repository, exclude=["docs"], **settings)  # type: ignore[arg-type]
+        assert answer.repositories == ("a/b/c",)
+        assert "tools/poetry.lock" in [one.path for one in answer.lockfiles]
+        answer = discover(("../a",), cwd=repository / "a", **settings)  # type: ignore[arg-type]
+        assert answer.repositories == ("b/c",)
+
+    def test_what_git_tracks_in_vendored_folders_is_named(self, repository: Path) -> None:
+        names = ["poetry.lock", "vendor/poetry.lock", "a/third_party/x/uv.lock", "vendor/node_modules/uv.lock"]
+        touch(repository, [*names, "gone/vendored/uv.lock"])
+        git(repository, "add", ".")
+        touch(repository, ["third-party/uv.lock"])
+        (repository / "gone/vendored/uv.lock").unlink()
+        settings = {"environ": os.environ, "recognise": lockfiles.recognise, "formats": lockfiles.FORMATS}
+        answer = discover((), cwd=repository, **settings)  # type: ignore[arg-type]  # for brevity
+        assert [one.path for one in answer.vendored] == ["a/third_party/x/uv.lock", "vendor/poetry.lock"]
+        answer = discover((".", "vendor"), cwd=repository, exclude=["a"], **settings)  # type: ignore[arg-type]
+        assert answer.vendored == ()
+
     def test_a_file_may_lie_elsewhere_in_the_same_repository(self, repository: Path) -> None:
         touch(repository, ["a/requirements.txt", "base.txt"])
         (one,) = find(repository / "a")
