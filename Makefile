@@ -39,7 +39,7 @@ demo: dev ## the main job for real: example projects are analysed on this machin
 rules-report: dev ## the built-in policy on all reports at hand: hits by rule, verdict by report, promises kept
 	@$(BIN)/python -m tools.rules_report
 
-docs: dev ## rewrite the generated documents
+docs: dev ## rewrite the generated documents, and policy/builtin.py from default.yml
 	$(BIN)/python -m tools.docs
 	$(BIN)/python -m tools.builtin_policy
 
