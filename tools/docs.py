@@ -52,7 +52,7 @@ rules:
     unless: {suffix: ["@our-hosts", "@registries"]}
   - {id: ban-left-pad, title: We do not use it, severity: high, observe: package, packages: ["pkg:npm/left-pad@*"]}
 allow:
-  - package: pkg:npm/esbuild@0.25.1
+  - package: pkg:npm/esbuild@0.25.4
     rules: [net-on-install]
     reason: It fetches its own binary.
     owner: platform@acme.example
@@ -80,10 +80,10 @@ $ scangate policy check                  # what is wrong in it, with file:line:c
 $ scangate policy show                   # all that holds, and who decided it
 $ scangate policy show net-on-install    # one rule: conditions, advice, examples, exceptions
 $ scangate policy test                   # its tests; 1 where one fails
-$ scangate explain pkg:npm/esbuild@0.25.1
+$ scangate explain pkg:npm/esbuild@0.25.4
 $ scangate explain package-lock.json:120 --rule net-on-install
-$ scangate explain pkg:npm/esbuild@0.25.1 --verdict from-ci.json
-$ scangate allow pkg:npm/esbuild@0.25.1 net-on-install --reason "Its own server." --owner us@acme.example --expires 90d
+$ scangate explain pkg:npm/esbuild@0.25.4 --verdict from-ci.json
+$ scangate allow pkg:npm/esbuild@0.25.4 net-on-install --reason "Its own server." --owner us@acme.example --expires 90d
 ```
 
 The file's first line, `# yaml-language-server: $schema=…`, lets editors complete and check it by

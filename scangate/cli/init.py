@@ -217,7 +217,7 @@ jobs:
         with:
           fetch-depth: 2 # the merge commit and its first parent: what the pull request is compared with
           persist-credentials: false
-      - uses: scangate/scangate@v1 # zizmor: ignore[unpinned-uses] put the commit of the release that you take here
+      - uses: scangate/scangate@v0.1.0 # zizmor: ignore[unpinned-uses] put the commit of the release that you take here
         with:
           api-key: ${{ secrets.SCANGATE_API_KEY }}
 """

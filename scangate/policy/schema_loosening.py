@@ -100,7 +100,7 @@ _EVIDENCE = Record(
 )
 
 ALLOW_EXAMPLE = """allow:
-- package: pkg:npm/esbuild@0.25.1
+- package: pkg:npm/esbuild@0.25.4
   rules: [net-on-install]
   evidence: {host: {suffix: downloads.example.com}}
   reason: It fetches its own binary from there.
