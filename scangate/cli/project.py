@@ -129,11 +129,10 @@ def _say_left_out(found: "Discovery", context: Context) -> None:
     if not found.vendored and not found.repositories:
         return
     from scangate.cli import unseen
-    from scangate.output import escape
 
     vendored = unseen.vendored((one.path for one in found.vendored), since_base=False)
     for notice in (*vendored, *unseen.repositories(found.repositories)):
-        context.say(f"scangate: {escape.log(escape.terminal(notice.message))}")
+        context.warn(notice.message)
 
 
 def root(context: Context) -> Path:
