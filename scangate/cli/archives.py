@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scangate import purls
 from scangate.errors import PurlError, UsageError
+from scangate.files import Unreadable, read_bounded
 from scangate.models.analysis import MAX_ARCHIVE_BYTES, Archive
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -21,16 +22,9 @@ MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
 def load(path: Path, shown: str, github_url: str | None) -> Archive:
     """Read an archive whole. Raises UsageError."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_ARCHIVE_BYTES + 1)
-    except OSError as exc:
-        raise UsageError(
-            f"{shown}: cannot be read: {exc.strerror}", "Name an archive, or a package as pkg:TYPE/NAME@VERSION."
-        ) from exc
-    if len(content) > MAX_ARCHIVE_BYTES:
-        raise UsageError(
-            f"{shown}: larger than {MAX_ARCHIVE_BYTES // 1024**2} MiB", "The service takes no such archive."
-        )
+        content = read_bounded(path, MAX_ARCHIVE_BYTES).data
+    except Unreadable as exc:
+        raise UsageError(f"{shown} {exc.reason}.", "Name an archive, or a package as pkg:TYPE/NAME@VERSION.") from exc
     suffixes = (*_READERS, ".zip")
     if not path.name.endswith(suffixes):
         names = ", ".join(suffixes)

@@ -1,17 +1,14 @@
 """`scangate comment`: the pull request's one comment says what a check found. It cannot change what was decided."""
 
 import argparse
-import os
-import stat
-from pathlib import Path
 
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import BaseError, ExitCode, ServiceError, UsageError
+from scangate.files import Unreadable, read_bounded
 
 if TYPE_CHECKING:
     from scangate.forge.settings import ForgeSettings
 
-MAX_REPORT_BYTES = 256 * 1024 * 1024
 MAX_MARKDOWN_BYTES = 4 * 1024 * 1024
 MAX_NUMBER = 2**31 - 1
 
@@ -39,9 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """0 also where GitHub does not take the comment: that is a warning, for the verdict stands elsewhere."""
     from scangate.forge.settings import ForgeSettings
+    from scangate.output import verdict_json
 
-    finding = _has_finding(_read(context.cwd / args.report, "--report", MAX_REPORT_BYTES))
-    text = _read(context.cwd / args.markdown, "--markdown", MAX_MARKDOWN_BYTES).decode("utf-8", "replace")
+    finding = _has_finding(_read(context, "--report", args.report, verdict_json.MAX_BYTES))
+    text = _read(context, "--markdown", args.markdown, MAX_MARKDOWN_BYTES).decode("utf-8", "replace")
     number = args.pull_request or _number_of_event(context)
     if number is None:
         context.say("scangate: no comment: this event is not one of a pull request.")
@@ -109,15 +107,8 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _read(path: Path, option: str, limit: int) -> bytes:
+def _read(context: Context, option: str, path: str, limit: int) -> bytes:
     try:
-        # A FIFO must not make the run wait.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            content = file.read(limit + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "not a path"
-        raise UsageError(f"{option}: the file cannot be read: {reason}.", "Name a file that check wrote.") from exc
-    if content is None or len(content) > limit:
-        problem = "is not an ordinary file" if content is None else f"is larger than {limit // 2**20} MiB"
-        raise UsageError(f"{option}: the file {problem}.", "Name a file that check wrote.")
-    return content
+        return read_bounded(context.cwd / path, limit).data
+    except Unreadable as exc:
+        raise UsageError(f"{option} {path}: it {exc.reason}.", "Name a file that check wrote.") from exc

@@ -7,6 +7,7 @@ from pathlib import Path
 from scangate.cli import formats, project
 from scangate.cli.context import Context
 from scangate.errors import ReportError, UsageError
+from scangate.files import Unreadable, read_bounded
 from scangate.models.analysis import MAX_REPORT_BYTES, AnalysisRequest, Report
 
 
@@ -68,10 +69,6 @@ def _read(paths: Sequence[Path], purl: str | None, context: Context) -> dict[Ana
 def read_report(path: Path, shown: str) -> bytes:
     """A saved report, unread. Raises ReportError where there is none, or it is too large."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_REPORT_BYTES + 1)
-    except OSError as exc:
-        raise ReportError(f"{shown}: cannot be read: {exc.strerror}", "Name a saved report.") from exc
-    if len(content) > MAX_REPORT_BYTES:
-        raise ReportError(f"{shown}: larger than 64 MiB", "No report is that large.")
-    return content
+        return read_bounded(path, MAX_REPORT_BYTES).data
+    except Unreadable as exc:
+        raise ReportError(f"{shown} {exc.reason}.", "Name a saved report.") from exc

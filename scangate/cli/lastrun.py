@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,16 +16,16 @@ from scangate import __version__
 from scangate.cli import analysis, project
 from scangate.cli.context import Context
 from scangate.errors import ExitCode, StateError, UsageError
+from scangate.files import Unreadable, read_bounded
 from scangate.models.analysis import Engine, OutcomeCode, Phase, Shortfall
 from scangate.models.changes import Change, ChangeKind, Compared
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Relation, Scope
 from scangate.models.observations import Network, Observation
 from scangate.models.verdict import Subject, Verdict
+from scangate.output import verdict_json
 from scangate.purls import npm, pypi
 
 FOLDER = "last-run"
-MAX_BYTES = 64 * 1024 * 1024
-"""Of a verdict that is kept, or handed in; a larger one is not kept."""
 
 
 class Found(NamedTuple):
@@ -65,8 +64,6 @@ class LastRun(NamedTuple):
 
 def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) -> None:
     """Keep the verdict for this project. Where that cannot be done, it is said, and the run is what it was."""
-    from scangate.output import verdict_json
-
     # Of what merely passed, its name: a run over a whole project may have ten thousand of those.
     told = tuple(each for each in verdict.subjects if each.findings or each.shortfalls or each.subject.changes)
     names = {each.subject.key for each in told}
@@ -87,17 +84,16 @@ def save(verdict: Verdict, code: ExitCode, kept_under: str, context: Context) ->
 def load(context: Context) -> LastRun | None:
     """The last run in this project; None where none was kept. Raises StateError where it cannot be used."""
     path = _path(context)
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                raise StateError(f"{path} is no file, or belongs to another user.", "Remove it.")
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as exc:
-        raise StateError(f"{path}: cannot be read: {exc.strerror}.", "Remove it, and run `scangate check`.") from exc
-    head, _, text = content.partition(b"\n")
+    hint = "Remove it, and run `scangate check`."
+    try:
+        record = read_bounded(path, verdict_json.MAX_BYTES, follow_link=False)
+    except Unreadable as exc:
+        raise StateError(f"{path} {exc.reason}.", hint) from exc
+    if record.status.st_uid != os.geteuid():
+        raise StateError(f"{path} belongs to another user.", hint)
+    head, _, text = record.data.partition(b"\n")
     try:
         about = json.loads(head)
         passed = frozenset(map(str, about["passed"]))
@@ -121,13 +117,9 @@ def handed_in(path: Path, context: Context) -> LastRun:
     """A verdict that another machine kept (`--format json=FILE`). Raises UsageError."""
     hint = "Name what `scangate check --format json=FILE` wrote."
     try:
-        with (context.cwd / path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise UsageError(f"{path}: larger than {MAX_BYTES // 1024**2} MiB", hint)
-        return _read(json.loads(content))
-    except OSError as exc:
-        raise UsageError(f"{path}: cannot be read: {exc.strerror}", hint) from exc
+        return _read(json.loads(read_bounded(context.cwd / path, verdict_json.MAX_BYTES).data))
+    except Unreadable as exc:
+        raise UsageError(f"{path} {exc.reason}.", hint) from exc
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise UsageError(f"{path}: not a verdict", hint) from exc
 
@@ -147,8 +139,8 @@ def _write(path: Path, record: bytes) -> None:
     """Whole or not at all, for this user alone: it tells what is installed here. Raises StateError, OSError."""
     # Whatever hinders this one: an older one must not be taken for it.
     path.unlink(missing_ok=True)
-    if len(record) > MAX_BYTES:
-        raise StateError(f"its record is larger than {MAX_BYTES // 1024**2} MiB.")
+    if len(record) > verdict_json.MAX_BYTES:
+        raise StateError(f"its record is larger than {verdict_json.MAX_BYTES // 2**20} MiB.")
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -271,9 +263,7 @@ _WORDS: Mapping[str, type[Phase] | type[Network]] = {"phase": Phase, "network": 
 
 
 def _observation(said: _Json) -> Observation:
-    from scangate.output.verdict_json import OBSERVATION_TYPES
-
-    (made,) = (kind for kind, word in OBSERVATION_TYPES.items() if word == said["type"])
+    (made,) = (kind for kind, word in verdict_json.OBSERVATION_TYPES.items() if word == said["type"])
     values: dict[str, Any] = {}
     for name in made._fields:
         value = said[name]

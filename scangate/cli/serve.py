@@ -2,12 +2,12 @@
 
 import argparse
 import shlex
-import stat
 from pathlib import Path
 
 from scangate.cli.analysis import state_dir
 from scangate.cli.context import Context
 from scangate.errors import ExitCode, UsageError
+from scangate.files import Unreadable, read_bounded
 
 MAX_KEY_FILE_BYTES = 64 * 1024
 MIN_KEY_CHARACTERS = 16
@@ -94,16 +94,12 @@ def _limit(text: str) -> int | None:
 def _keys(path: Path, context: Context) -> tuple[str, ...]:
     """One a line; empty lines and those that start with "#" are passed over. Raises UsageError."""
     try:
-        with path.open("rb") as file:
-            mode = path.stat().st_mode
-            content = file.read(MAX_KEY_FILE_BYTES + 1)
-    except OSError as exc:
-        raise UsageError(f"--key-file {path}: {exc.strerror}", "Name a file with a key in each line.") from exc
-    if len(content) > MAX_KEY_FILE_BYTES:
-        raise UsageError(f"--key-file {path}: larger than {MAX_KEY_FILE_BYTES} bytes", "That is no file of keys.")
-    if stat.S_ISREG(mode) and mode & (stat.S_IROTH | stat.S_IWOTH):
+        content = read_bounded(path, MAX_KEY_FILE_BYTES, may_be_pipe=True)
+    except Unreadable as exc:
+        raise UsageError(f"--key-file {path}: it {exc.reason}.", "Name a file with a key in each line.") from exc
+    if content.is_open_to_all:
         context.warn(f"{path} is open to every user of this machine; chmod 600 closes it.")
-    lines = [line.strip() for line in content.decode("latin-1").splitlines()]
+    lines = [line.strip() for line in content.data.decode("latin-1").splitlines()]
     keys = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not keys:
         raise UsageError(f"--key-file {path}: there is no key in it", "Write one, say: openssl rand -hex 32")

@@ -31,6 +31,9 @@ from scangate.output.evidence import describe
 
 SCHEMA_VERSION = 1
 
+MAX_BYTES = 256 * 1024 * 1024
+"""Of a document that is read again, or kept to be."""
+
 MAX_INDENTED = 2_000
 """Packages, or results, in a document that somebody may still read; a longer one is for programs alone."""
 

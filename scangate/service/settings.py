@@ -1,11 +1,10 @@
 """Where the analysis service is, and the key for it: from the environment, never from arguments or scangate.yml."""
 
-import os
-import stat
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 from scangate.errors import UsageError
+from scangate.files import Unreadable, read_bounded
 from scangate.web.addresses import Endpoint
 from scangate.web.settings import MAX_SECRET_CHARACTERS, Secret, read_api, read_secret
 
@@ -48,15 +47,12 @@ class ServiceSettings(NamedTuple):
 def _read_key_file(path: str) -> tuple[str, tuple[str, ...]]:
     """The file's text, and warnings. Others being able to read it is no error: containers mount secrets that way."""
     try:
-        with open(path, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(4 * MAX_SECRET_CHARACTERS)
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "not a path"
+        content = read_bounded(path, 4 * MAX_SECRET_CHARACTERS, may_be_pipe=True)
+    except Unreadable as exc:
         raise UsageError(
-            f"{KEY_FILE_VARIABLE} ({path}) cannot be read: {reason}.", "Name a file that holds the key alone."
+            f"{KEY_FILE_VARIABLE} ({path}) {exc.reason}.", "Name a file that holds the key alone."
         ) from exc
     warnings: tuple[str, ...] = ()
-    if stat.S_ISREG(mode) and mode & (stat.S_IROTH | stat.S_IWOTH):
+    if content.is_open_to_all:
         warnings = (f"{KEY_FILE_VARIABLE} ({path}) is open to every user of this machine; chmod 600 closes it.",)
-    return content.decode("latin-1"), warnings
+    return content.data.decode("latin-1"), warnings

@@ -224,12 +224,12 @@ def test_files_that_cannot_be_used_are_exit_2(scangate: Scangate, project: Path,
     (project / "nul.md").write_bytes(b"x" * (4 * 2**20 + 1))
     (project / "r.json").write_text('{"packages": [], "lockfiles": []}')
     for report, markdown, said in (
-        ("gone.json", "r.md", "--report: the file cannot be read: No such file"),
-        ("a\x00b", "r.md", "--report: the file cannot be read"),
-        ("fifo", "r.md", "--report: the file is not an ordinary file"),
-        (".", "r.md", "--report: the file cannot be read: Is a directory"),
-        ("r.json", "gone.md", "--markdown: the file cannot be read"),
-        ("r.json", "nul.md", "--markdown: the file is larger than 4 MiB"),
+        ("gone.json", "r.md", "--report gone.json: it cannot be read: No such file or directory."),
+        ("a\x00b", "r.md", "--report a\\x00b: it cannot be read: "),
+        ("fifo", "r.md", "--report fifo: it is not an ordinary file."),
+        (".", "r.md", "--report .: it cannot be read: Is a directory."),
+        ("r.json", "gone.md", "--markdown gone.md: it cannot be read: "),
+        ("r.json", "nul.md", "--markdown nul.md: it is larger than 4 MiB."),
     ):
         result = scangate("comment", "--report", report, "--markdown", markdown, "--pull-request", "7", **fake.environ)
         assert (result.code, fake.asked) == (2, []), report

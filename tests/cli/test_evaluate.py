@@ -1,6 +1,7 @@
 """`scangate evaluate`: policies tried on saved reports, without a network."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,15 @@ def test_files_that_cannot_be_read(scangate: Scangate, project: Path) -> None:
     (project / "folder").mkdir()
     with (project / "huge.json").open("wb") as file:
         file.truncate(65 * 1024 * 1024)
-    for name in ("nowhere.json", "folder", "huge.json"):
-        assert scangate("evaluate", name).code == 2
+    os.mkfifo(project / "fifo")
+    for name, said in (
+        ("nowhere.json", "nowhere.json cannot be read: No such file or directory."),
+        ("folder", "folder cannot be read: Is a directory."),
+        ("huge.json", "huge.json is larger than 64 MiB."),
+        ("fifo", "fifo is not an ordinary file."),
+    ):
+        result = scangate("evaluate", name)
+        assert (result.code, said in result.err) == (2, True), result.err
 
 
 def test_two_reports_of_one_engine_on_one_package(scangate: Scangate) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scangate.cli import lastrun
 from scangate.cli.context import Context
 from scangate.cli.main import run
 from scangate.local.config import ServiceConfig
 from scangate.local.server import EmbeddedService
+from scangate.output import verdict_json
 from tests.cli.conftest import RECORDED, Replay, Scangate, example
 
 EVIL = "pkg:npm/plain-crypto-replica@4.2.1"
@@ -410,7 +410,7 @@ def test_a_run_that_is_too_large_to_be_kept_says_so_and_leaves_no_older_one_in_i
     scangate: Scangate, blocked: Path, own_world: Path, replay: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = _record(own_world)
-    monkeypatch.setattr(lastrun, "MAX_BYTES", path.stat().st_size // 2)
+    monkeypatch.setattr(verdict_json, "MAX_BYTES", path.stat().st_size // 2)
     result = scangate("check", "--quiet", **replay.environ)
     assert result.code == 1
     assert "not kept for `scangate explain` and `allow`: its record is larger than" in result.err
@@ -437,4 +437,10 @@ def test_a_record_that_is_a_link_is_not_read(scangate: Scangate, blocked: Path, 
     assert "cannot be read" in result.err
     path.unlink()
     os.mkfifo(path)
-    assert "is no file" in scangate("explain", EVIL).err
+    assert "is not an ordinary file" in scangate("explain", EVIL).err
+
+
+def test_nothing_that_is_handed_in_makes_the_run_wait(scangate: Scangate, project: Path) -> None:
+    os.mkfifo(project / "verdict.json")
+    result = scangate("explain", EVIL, "--verdict", "verdict.json")
+    assert (result.code, "verdict.json is not an ordinary file." in result.err) == (2, True)

@@ -41,6 +41,7 @@ from pathlib import Path
 
 from scangate import purls
 from scangate.errors import PurlError, ReportError, UsageError
+from scangate.files import Unreadable, read_bounded
 from scangate.local.engines.base import COMPLETED
 from scangate.models.analysis import MAX_REPORT_BYTES, Engine
 from scangate.models.lockfile import Ecosystem
@@ -103,13 +104,9 @@ def load(where: Path) -> Recordings:
 def read_report(file: Path) -> bytes:
     """A recorded report's bytes. Raises ReportError where it cannot be read or is larger than 64 MiB."""
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_REPORT_BYTES + 1)
-    except OSError as exc:
-        raise ReportError(f"{file}: {exc.strerror}.", "Make the file readable.") from exc
-    if len(content) > MAX_REPORT_BYTES:
-        raise ReportError(f"{file}: larger than {MAX_REPORT_BYTES} bytes.", "Remove the file.")
-    return content
+        return read_bounded(file, MAX_REPORT_BYTES).data
+    except Unreadable as exc:
+        raise ReportError(f"{file} {exc.reason}.", "Mend the file, or remove it.") from exc
 
 
 # ---------------------------------------------------------------------------------------------- reports
