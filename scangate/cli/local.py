@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from scangate.cli.context import Context
+from scangate.digests import strongest
 from scangate.errors import StateError, UsageError
 from scangate.models.analysis import AnalysisRequest, Engine, OutcomeCode, Shortfall
 from scangate.models.lockfile import Ecosystem, Lockfile
@@ -132,15 +133,11 @@ def _digests(ecosystem: Ecosystem, each: Sequence[tuple[str, ...]]) -> tuple[str
     An npm version is one archive, so that all lockfiles must allow it (the strongest algorithm among them decides).
     A PyPI version is many, of which each lockfile may name its own.
     """
-    if ecosystem is not Ecosystem.NPM or not each:
+    algorithm = strongest(digest for digests in each for digest in digests)
+    if ecosystem is not Ecosystem.NPM or algorithm is None:
         return tuple(sorted({digest for digests in each for digest in digests}))
-    algorithm = max((digest.partition(":")[0] for digests in each for digest in digests), key=_strength)
     allowed = [{digest for digest in digests if digest.startswith(f"{algorithm}:")} for digests in each]
     return tuple(sorted(set.intersection(*filter(None, allowed)))) or None
-
-
-def _strength(algorithm: str) -> tuple[int, str]:
-    return len(algorithm), algorithm  # md5 < sha1 < sha256 < sha384 < sha512
 
 
 class _Closures:

@@ -7,13 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 from scangate import purls
 from scangate.cli import archives
+from scangate.digests import strongest
 from scangate.errors import UsageError
 from scangate.models.analysis import AnalysisRequest, Archive, OutcomeCode, Shortfall
 from scangate.models.lockfile import Dependency, Kind
 from scangate.models.verdict import Subject
 from scangate.policy.model import normalised_name
-
-_STRENGTH = ("sha512", "sha384", "sha256", "sha224", "sha1", "md5")
 
 
 def find(
@@ -21,7 +20,7 @@ def find(
 ) -> dict[str, AnalysisRequest | Shortfall]:
     """By subject key, for each subject of kind `file`: its archive, or why there is none to analyse.
 
-    `not_here`: names of archives that are not on disk as they are in the index or the commit that is checked.
+    `not_here`: places (as `Dependency` has them) that are not on disk as in the index or the commit that is checked.
     """
     return {
         subject.key: _of(subject, root.resolve(), not_here)
@@ -44,8 +43,9 @@ def _request(subject: Subject, root: Path, not_here: Collection[str]) -> Analysi
     paths = {path for entry in subject.dependencies for path in _paths(entry, root)}
     if not paths:
         raise UsageError(f"{subject.dependencies[0].source}: no such file in this project")
-    if other := sorted({path.name for path in paths}.intersection(not_here)):
-        raise UsageError(f"{other[0]}: on disk it is not what is checked, in the index or the pushed commit")
+    if any(place in not_here for entry in subject.dependencies for place in entry.places):
+        names = ", ".join(sorted({path.name for path in paths}))
+        raise UsageError(f"{names}: on disk it is not what is checked, in the index or the pushed commit")
     found = {archives.load(path, str(path.relative_to(root)), None) for path in sorted(paths)}
     if len({archive.content for archive in found}) > 1:
         names = ", ".join(sorted(str(path.relative_to(root)) for path in paths))
@@ -93,8 +93,7 @@ def _check_name(subject: Subject, purl: str) -> None:
 def _check_digests(entries: Sequence[Dependency], archive: Archive) -> None:
     """Against every entry that has a digest, by its strongest algorithm."""
     for entry in entries:
-        algorithms = {digest.partition(":")[0] for digest in entry.integrity}
-        algorithm = next((each for each in _STRENGTH if each in algorithms), None)
+        algorithm = strongest(entry.integrity)
         if algorithm is None:
             continue
         actual = f"{algorithm}:{hashlib.new(algorithm, archive.content).hexdigest()}"

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from scangate.digests import from_sri
 from scangate.errors import LockfileError
-from scangate.lockfiles.integrity import from_sri
 from scangate.lockfiles.jsonlines import Object, Shape
 from scangate.models.lockfile import Scope
 

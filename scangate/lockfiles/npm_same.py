@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from scangate.lockfiles.integrity import from_sri
+from scangate.digests import from_sri
 from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 

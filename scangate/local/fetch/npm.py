@@ -14,6 +14,7 @@ from threading import Event
 from urllib.parse import quote
 
 from scangate import purls, urls
+from scangate.digests import from_hex, from_sri, strongest
 from scangate.local.engines.base import Job
 from scangate.local.fetch import digests, tools
 from scangate.local.fetch.base import Fetched, FetchError, Hint
@@ -188,8 +189,8 @@ class _Registry:
 
     def _sri(self, name: str, version: str, manifest: Mapping[str, object]) -> str | None:
         expected = self._pinned(name).get(version) or _promised(manifest)
-        strongest = sorted(expected, key=lambda digest: digests.STRENGTH.index(digest.partition(":")[0]))
-        return digests.to_sri(strongest[0]) if strongest else None
+        algorithm = strongest(expected)
+        return " ".join(digests.to_sri(each) for each in expected if each.startswith(f"{algorithm}:")) or None
 
     def _served_tarball(self, name: str, version: str) -> Path:
         # Of what is installed alone: a packument has every version, of which any may have named something odd.
@@ -231,8 +232,7 @@ def _is_from_registry(spec: object) -> bool:
 def _promised(manifest: Mapping[str, object]) -> tuple[str, ...]:
     """The registry's own digests."""
     dist = _object(manifest.get("dist") or {})
-    shasum = dist.get("shasum")
-    return (*digests.from_sri(dist.get("integrity")), *((f"sha1:{shasum}",) if isinstance(shasum, str) else ()))
+    return (*from_sri(str(dist.get("integrity"))), *from_hex(f"sha1:{dist.get('shasum')}"))
 
 
 def _json(content: bytes, what: str) -> object:

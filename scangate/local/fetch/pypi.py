@@ -4,7 +4,6 @@ pip never sees a source distribution, whose setup.py it would run: the relay sho
 and nothing else. Source distributions are unpacked, and built inside the sandbox only.
 """
 
-import hashlib
 import importlib.util
 import json
 import re
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
 
 from scangate import purls, urls
+from scangate.digests import from_hex
 from scangate.local.engines.base import Job
 from scangate.local.fetch import digests, interpreter, tools, wheels
 from scangate.local.fetch.base import Fetched, FetchError, Hint
@@ -349,7 +349,7 @@ def _listed(page: bytes, url: str) -> list[_File]:
 
 def _hashes(file: _File) -> tuple[str, ...]:
     hashes = _object(file.get("hashes"))
-    return tuple(f"{name}:{value}".lower() for name, value in hashes.items() if name in hashlib.algorithms_available)
+    return from_hex(" ".join(f"{name}:{value}" for name, value in hashes.items()))
 
 
 def _object(value: object) -> Mapping[str, object]:

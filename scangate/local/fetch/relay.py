@@ -4,7 +4,9 @@ Whatever a package's metadata asks for, the package manager can reach this addre
 of its own, so that nobody else on the machine is served, and what a lockfile pins is all that this fetch sees.
 """
 
+import logging
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,8 @@ from urllib.parse import unquote
 from scangate.errors import ScangateError
 from scangate.local.engines.base import Interrupted
 from scangate.local.fetch.upstream import NotThere
+
+log = logging.getLogger("scangate.local")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +75,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A package manager that was killed leaves its connections; that is no news."""
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  # the base class calls it so
+        """A package manager that was killed leaves its connections; that is no news. Anything else is a bug's."""
+        if not isinstance(sys.exception(), ConnectionError):
+            log.exception("the relay could not answer a package manager")
 
 
 class _RelayRequests(BaseHTTPRequestHandler):

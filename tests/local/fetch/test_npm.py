@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -36,6 +37,25 @@ def test_at_the_lockfiles_versions(registry: Registry, fetch: Fetch) -> None:
     registry.npm("dep", "1.2.0")
     fetched = fetch("pkg:npm/app@1.0.0", Hint(closure=Closure((Pin(purl="pkg:npm/dep@1.1.0", integrity=(locked,)),))))
     assert _installed(fetched.tree)["node_modules/dep"] == "1.1.0"
+
+
+def test_a_dependency_that_the_lockfile_pins_by_an_old_algorithm(registry: Registry, fetch: Fetch) -> None:
+    registry.npm("app", "1.0.0", dependencies={"dep": "^1.0.0"})
+    registry.npm("dep", "1.1.0")
+    digest = hashlib.sha224(registry.pages["/npm/dep/-/1.1.0.tgz"][1]).hexdigest()
+    pin = Pin(purl="pkg:npm/dep@1.1.0", integrity=(f"sha224:{digest}",))
+    fetched = fetch("pkg:npm/app@1.0.0", Hint(closure=Closure((pin,))))
+    assert _installed(fetched.tree)["node_modules/dep"] == "1.1.0"
+
+
+def test_a_registrys_junk_in_place_of_a_digest_promises_nothing(registry: Registry, fetch: Fetch) -> None:
+    registry.npm("app", "1.0.0", dependencies={"dep": "^1.0.0"})
+    registry.npm("dep", "1.1.0")
+    page = json.loads(registry.pages["/npm/dep"][1])
+    page["versions"]["1.1.0"]["dist"] |= {"integrity": None, "shasum": "none"}
+    registry.put("/npm/dep", json.dumps(page).encode())
+    with pytest.raises(IntegrityMismatch, match=r"dep 1\.1\.0"):
+        fetch("pkg:npm/app@1.0.0")
 
 
 def test_a_dependency_that_is_not_the_locked_one(registry: Registry, fetch: Fetch) -> None:

@@ -65,9 +65,12 @@ def test_what_went_wrong_is_kept(relay: Relay, error: Exception, status: int, ke
         assert visit.problems == ([error] if kept else [])
 
 
-def test_a_file_that_is_gone_is_no_page(relay: Relay, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_no_page_and_the_log_says_why(
+    relay: Relay, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with (
         relay.serving(lambda path: Page(content=tmp_path / "gone")) as visit,
         pytest.raises(requests.ConnectionError),
     ):
         _get(f"{visit.url}app")
+    assert "FileNotFoundError" in caplog.text
