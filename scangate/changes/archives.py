@@ -1,71 +1,172 @@
-"""Archives of the project that lockfiles name by a path: other content under the same path is something new."""
+"""Archives of the project that packages are installed from: other content there is something new.
 
-import os
+The lockfile may stay the same meanwhile, and whether git tracks the archive makes no difference to a package manager.
+"""
+
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from itertools import accumulate, islice, takewhile
 
 from scangate.changes.discovery import Candidate
 from scangate.changes.git import GitError
-from scangate.changes.trees import GitTree, is_archive
-from scangate.changes.unchanged import is_same_file
-from scangate.changes.worktree import WorkTree
+from scangate.changes.trees import GitTree
+from scangate.changes.unchanged import included_by, is_same_file
 from scangate.errors import LockfileError
 from scangate.files import Files
+from scangate.models.lockfile import ANYWHERE
 
+_PIP = "pip-requirements"
+_PAGES = (".html", ".htm", ".shtml", ".xhtml")
+"""What pip takes for a list of links, which may lead to any archive."""
+# As pip, npm and Poetry have them.
+_ARCHIVES = (
+    *(".whl", ".egg", ".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz"),
+    *(".gz", ".bz2", ".xz", ".lz", ".lzma"),
+)
+# A value that ends in an archive's name, or whose end an escape hides, and is no URL of the web.
+_NPM_VALUE = rb"""version"\s*:\s*"(?!https?://)[^"\\]*(?:\\|\.(?:[tT][gG][zZ]|[tT][aA][rR](?:\.[gG][zZ])?)")"""
 _HINTS = {
-    "npm-package-lock": re.compile(rb"(?i)file:|\\u"),
-    "poetry-lock": re.compile(rb"""(?i)["']file["']|\\u"""),
-    # What is included is not looked into here: it may name any.
-    "pip-requirements": re.compile(rb"(?i)\.(?:whl|egg|zip|t[a-z]z2?|tar)\b|file:|-f|-r|-c|\$\{|[^\x00-\x7f]|\A.\x00"),
+    "npm-package-lock": (_NPM_VALUE, _NPM_VALUE.replace(b"version", b"resolved"), rb"\\u"),
+    "poetry-lock": (rb"""(?<![\w ])file["']|\\[uUx\s]""",),
+    # Of one file: what it includes is looked into as well. UTF-16 and the like can be read, and not searched.
+    _PIP: (
+        rb"(?i)\.(?:whl|zip|tar|t[a-z]z|t[a-z]z2)\b|file:|\$\{|[^\x00-\x7f]|\x00",
+        rb"(?:^|\s)--?(?:f|(?:i|ex|pypi)[\w-]*+[=\s]*+(?!https?://))",
+    ),
 }
-"""What a lockfile must hold to name an archive by a path."""
+"""What a lockfile holds that takes an archive of the project, in whatever spelling. Compiled where it is needed."""
 
 
-def may_name_archives(found: Iterable[Candidate]) -> bool:
-    """Whether any of the lockfiles could; where one cannot be read, that is left to its reader."""
-    return any(_may(one) for one in found)
+def may_take(found: Iterable[Candidate]) -> bool:
+    """Whether any of the lockfiles could take an archive of the project; where one cannot be read, it could."""
+    return any(_may(one) for one in found if one.format in _HINTS)
 
 
 def _may(one: Candidate) -> bool:
-    hint = _HINTS.get(one.format)
-    if hint is None:
-        return False
+    waiting, seen = [one.path], {one.path}
     try:
-        content = one.files.read(one.path)
+        while waiting:
+            path = waiting.pop()
+            content = one.files.read(path)
+            if content is None:
+                continue
+            if any(re.search(hint, content) for hint in _HINTS[one.format]):
+                return True
+            included = included_by(path, content) if one.format == _PIP else ()
+            if included is None:
+                return True
+            waiting += set(included) - seen
+            seen.update(included)
     except (LockfileError, GitError):
         return True
-    return content is not None and hint.search(content) is not None
+    return False
 
 
-def changed_archives(tree: GitTree, now: GitTree | WorkTree) -> frozenset[str]:
-    """The names, without folders, of those archives of the base's `tree` that have other content now, or are gone.
+def may_have(trees: Iterable[GitTree]) -> bool:
+    """Whether any of the trees has an archive, or a page that may lead to one, that could be taken."""
+    return any(is_taken(path) for tree in trees for path in tree)
 
-    And of those that came into a folder where the base has some: pip's --find-links takes the best that it finds.
+
+def is_taken(path: str) -> bool:
+    """Whether the name is one of an archive that could be installed, or of a page of links."""
+    return path.lower().endswith((*_ARCHIVES, *_PAGES))
+
+
+class Archives:
+    """The archives in the base's tree beside those that are there now.
+
+    `now` reads what is checked, with paths as shown. `names` lists all of it, as paths in the repository: it is asked
+    where an archive can be anywhere.
     """
-    before = {path for path in tree if is_archive(path)}
-    folders = {posixpath.dirname(path) for path in before}
-    here = {path for path in _listed(now, folders, tree) if is_archive(path)}
-    return frozenset(
-        posixpath.basename(path)
-        for path in before | here
-        if path not in before or not _same(tree.place.shown(path), now, tree)
-    )
+
+    def __init__(self, before: GitTree, now: Files, names: Callable[[], Iterable[str]]) -> None:
+        self._before = before
+        self._now = now
+        self._names = names
+
+    def moved(self, places: Iterable[str]) -> frozenset[str]:
+        """Those of the `places` (as `Dependency` has them) with other content than in the base; some came, or are gone.
+
+        What lies outside of the repository is in no base, and not compared.
+        """
+        return frozenset(place for place in places if self._differs(place))
+
+    def _differs(self, place: str) -> bool:
+        if place == ANYWHERE:
+            return self._differs_anywhere
+        # A package manager may be run above the folder that is checked.
+        ups = 0 if place.startswith("/") else self._before.place.prefix.count("/")
+        inside = {self._before.place.inside("../" * up + place) for up in range(ups + 1)}
+        return any(self._differs_at(path) for path in inside if path is not None)
+
+    def _differs_at(self, path: str) -> bool:
+        if self._is_behind_link(path):
+            return True  # what it led to is not looked into
+        before, now = self._before_in(path), self._now_in(path)
+        found = {posixpath.join(path, name) for name in (before or set()) | (now or set())}
+        if now is None:
+            found.add(path)
+        elif before is None and path in self._known:
+            return True  # it was a file
+        return any(not self._is_same(one) for one in found) or (
+            any(one.lower().endswith(_PAGES) for one in found) and self._differs_anywhere
+        )
+
+    @cached_property
+    def _differs_anywhere(self) -> bool:
+        return any(not self._is_same(path) for path in {*self._before, *self._names()} if is_taken(path))
+
+    def _is_same(self, path: str) -> bool:
+        try:
+            return is_same_file(self._before.place.shown(path), self._now, self._before)
+        except (LockfileError, GitError):
+            return False  # too large to be compared, for one
+
+    # ------------------------------------------------------------------------------------- what is in a folder
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._before)
+
+    @cached_property
+    def _sorted(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The files of the base, and those of the index or commit that is checked."""
+        return sorted(self._before), sorted(self._now) if isinstance(self._now, GitTree) else ()
+
+    def _is_behind_link(self, path: str) -> bool:
+        """Whether a folder on the way, or at its end, is a link in the base (or was a file there)."""
+        parents = accumulate(path.split("/")[:-1], posixpath.join)
+        return not self._known.isdisjoint(parents) or (path in self._known and self._leads_nowhere(path))
+
+    def _leads_nowhere(self, path: str) -> bool:
+        try:
+            return self._before.entry(self._before.place.shown(path)) is None
+        except (LockfileError, GitError):
+            return True
+
+    def _before_in(self, folder: str) -> set[str] | None:
+        return _in(self._before, self._sorted[0], folder)
+
+    def _now_in(self, folder: str) -> set[str] | None:
+        if isinstance(self._now, GitTree):
+            return _in(self._now, self._sorted[1], folder)
+        try:
+            return {one.name for one in (self._before.place.root / folder).iterdir() if is_taken(one.name)}
+        except (OSError, ValueError):
+            return None
 
 
-def _same(path: str, now: Files, tree: GitTree) -> bool:
-    try:
-        return is_same_file(path, now, tree)
-    except (LockfileError, GitError):
-        return False  # too large to be compared, for one
+def _in(tree: GitTree, names: Sequence[str], folder: str) -> set[str] | None:
+    """What can be taken from the folder, as names in it; None where it is none.
 
-
-def _listed(now: GitTree | WorkTree, folders: Iterable[str], tree: GitTree) -> Iterator[str]:
-    if isinstance(now, GitTree):
-        yield from (path for path in now if posixpath.dirname(path) in folders)
-        return
-    for folder in folders:
-        # Where the folder is gone, what was in it differs.
-        with suppress(OSError), os.scandir(tree.place.root / folder) as entries:
-            yield from (posixpath.join(folder, entry.name) for entry in entries)
+    Of a folder that has an archive's name all files: pip builds what is in it.
+    """
+    start = f"{folder}/" if folder else ""
+    first = bisect_left(names, start)
+    below = [name[len(start) :] for name in takewhile(lambda name: name.startswith(start), islice(names, first, None))]
+    if not below and folder not in tree.submodules:
+        return None
+    return {name for name in below if is_taken(name.partition("/")[0])}

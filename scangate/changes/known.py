@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable
-from urllib.parse import unquote
 
 from scangate.changes.versions import direction
 from scangate.digests import is_conflict, shown
@@ -15,7 +14,6 @@ INTEGRITY_CHANGED = "integrity-changed"
 NO_INTEGRITY = "no-integrity"
 """The check of the fact that an entry has no digest."""
 
-_ARCHIVE = re.compile(r"\.(?:whl|egg|zip|t[a-z]+z2?|tar)\b|\.(?:gz|bz2|xz|lzma)\b")
 _LOCATED = frozenset({Kind.GIT, Kind.URL, Kind.FILE, Kind.LOCAL})
 """What comes from its source, whatever version that has: npm 6 does not write it down, npm 7 does."""
 _PLACE = re.compile(r"^.*?:\d+: ")
@@ -34,16 +32,16 @@ def identity(dependency: Dependency) -> Identity:
 
 
 class Known:
-    """The base's entries, by identity, and by name."""
+    """The base's entries, by identity, and by name. `moved`: places of the project with other content than there."""
 
-    def __init__(self, base: Iterable[Lockfile], archives: Collection[str] = ()) -> None:
+    def __init__(self, base: Iterable[Lockfile], moved: Collection[str] = ()) -> None:
         self.entries: dict[Identity, list[Dependency]] = {}
         self.names: dict[tuple[str, str], list[Dependency]] = {}
         self._digests: dict[Identity, set[str]] = {}
         self._bare: dict[Identity, set[tuple[str | None, str | None]]] = {}
         """The exact places of those that stand somewhere without a digest: nothing else says that the content is the
         same. Of repositories all, for their content is not what a digest beside them is checked against."""
-        self._archives = archives
+        self._moved = frozenset(moved)
         for lockfile in base:
             for one in lockfile.dependencies:
                 key = identity(one)
@@ -67,8 +65,10 @@ class Known:
             return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
         if not _is_held(one) and _place(one) not in self._bare[key]:
             return ChangeKind.SOURCE
-        if one.kind is Kind.FILE and self._may_be_other(one):
+        if not self._moved.isdisjoint(one.places):
             return ChangeKind.DIGESTS
+        if not _is_held(one) and not set(one.places) <= set().union(*(other.places for other in before)):
+            return ChangeKind.SOURCE
         if one.facts and not facts_of(one.facts) <= set().union(*(facts_of(other.facts) for other in before)):
             return ChangeKind.FACTS
         return None
@@ -85,13 +85,6 @@ class Known:
         )
         fact = LockFact(check=INTEGRITY_CHANGED, detail=detail, line=one.line)
         return one._replace(facts=(*one.facts, fact))
-
-    def _may_be_other(self, one: Dependency) -> bool:
-        """Whether its archive is among those that differ; where it names none (--find-links), it may be any."""
-        source = unquote(one.source or "").lower()
-        return any(name.lower() in source for name in self._archives) or (
-            bool(self._archives) and _ARCHIVE.search(source) is None
-        )
 
     def _has_digests(self, key: Identity, integrity: tuple[str, ...]) -> bool:
         return self._digests[key].issuperset(integrity) if integrity else key in self._bare

@@ -17,7 +17,7 @@ def select_new(
     *,
     renames: Mapping[str, str] | None = None,
     same: Collection[str] = (),
-    archives: Collection[str] = (),
+    moved: Collection[str] = (),
     left: Collection[str] = (),
     there: Collection[str] = (),
     compared: Compared | None = None,
@@ -25,7 +25,7 @@ def select_new(
     """What `current` has that `base` has not.
 
     `renames` says which current path was which one of the base, `same` which paths have the same file in both,
-    `archives` the names of those files of the project that differ: what may be installed from one of them is new;
+    `moved` which places of the project have other content: what may be installed from one of them is new;
     `left` the paths of the base's whose project (`manifests`) is still where they were, `there` those that are not
     read now and that nobody has deleted.
 
@@ -33,7 +33,7 @@ def select_new(
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
     as well. Nothing is dropped silently: a current entry is in the selection, or the base has it.
     """
-    known = Known(base, archives)
+    known = Known(base, moved)
     was = {lockfile.path: lockfile for lockfile in base}
     changes: list[Change] = []
     selected: list[Lockfile] = []

@@ -33,7 +33,6 @@ _EMPTY = (
 )
 """The id of no content at all, by SHA-1 and by SHA-256."""
 _INDEX_SIGNATURE = b"DIRC"
-_ARCHIVES = (".whl", ".egg", ".zip", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz", ".tar", ".gz", ".bz2", ".xz", ".lzma")
 
 
 class Entry(NamedTuple):
@@ -96,11 +95,6 @@ class GitTree:
         self.submodules = {path: entry.object_id for path, entry in entries.items() if entry.mode == _SUBMODULE}
         """Path in the repository and commit of each: its files are not part of this tree, or below that path in it."""
         self._has_links = any(entry.mode == _LINK for entry in self._entries.values())
-
-    @property
-    def has_archives(self) -> bool:
-        """Whether any file has the name of an archive that could be installed."""
-        return any(map(is_archive, self._entries))
 
     def with_submodules(self, git: Git, is_seen: Callable[[str], bool]) -> "GitTree":
         """The tree with the files of those submodules that are seen, each at the commit that the tree names.
@@ -186,11 +180,6 @@ class GitTree:
         if target.startswith("/"):
             raise _leads_out(path)
         return target
-
-
-def is_archive(path: str) -> bool:
-    """Whether the name is one of an archive that could be installed."""
-    return path.lower().endswith(_ARCHIVES)
 
 
 def at_commit(git: Git, commit: str, objects: Objects, place: Place) -> GitTree:

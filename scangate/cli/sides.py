@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from scangate.errors import BaseError, LockfileError, UsageError
 from scangate.files import Files
 from scangate.globs import path_matches
 from scangate.models.changes import Compared, Selection
-from scangate.models.lockfile import Lockfile
+from scangate.models.lockfile import Kind, Lockfile
 from scangate.models.verdict import PolicyNotice
 from scangate.registries import NO_REGISTRIES, Registries
 
@@ -31,20 +31,20 @@ from scangate.registries import NO_REGISTRIES, Registries
 class Found(NamedTuple):
     """The lockfiles of both sides, not read yet. `same`: the paths whose files are the same on both.
 
-    `archives`: names of archives of the project that differ, where a lockfile could name one by its path.
+    `may_take`: whether one of them may take archives of the project, which may have changed without it.
     """
 
     current: tuple[Candidate, ...]
     before: tuple[Candidate, ...]
     same: frozenset[str]
-    archives: frozenset[str] = frozenset()
+    may_take: bool = False
     notices: tuple[PolicyNotice, ...] = ()
     """Of what lies here, and is not among them."""
 
     @property
     def is_same(self) -> bool:
-        """Whether no lockfile differs, came or went, nor what it installs from here: nothing can be new."""
-        return len(self.same) == len(self.current) == len(self.before) and not self.archives
+        """Whether no lockfile differs, came or went, nor could what it installs from here: nothing can be new."""
+        return len(self.same) == len(self.current) == len(self.before) and not self.may_take
 
 
 class Read(NamedTuple):
@@ -180,14 +180,14 @@ class Sides:
         self._refuse_empty([*current, *before])
         same = frozenset[str]() if self._before is None else same_lockfiles(current, before, self._before)
         notices = (*self._left_out(here), *self._submodules(here, exclude))
-        return Found(current=current, before=before, same=same, archives=self._archives(current), notices=notices)
+        return Found(current=current, before=before, same=same, may_take=self._may_take(current), notices=notices)
 
     def read(self, found: Found, registries: Registries) -> Read:
         """All of them, completely. Raises LockfileError where a current one cannot be read.
 
         What cannot be read in the base is taken to hold nothing, so that all of it is new, and that is said.
         """
-        if found.is_same or (registries == NO_REGISTRIES and not found.archives and self._adds_nothing(found)):
+        if found.is_same or (registries == NO_REGISTRIES and not found.may_take and self._adds_nothing(found)):
             return Read(current=(), selection=self.unread(found))
         from scangate.changes.deletion import manifests
         from scangate.changes.select import select_new
@@ -206,7 +206,7 @@ class Sides:
             examine(base, registries),
             renames=self._renames(gone, added),
             same=found.same,
-            archives=found.archives,
+            moved=self._moved(current),
             left=[one.path for one in gone if self._is_left(one.path, manifests(one))],
             there=self._not_deleted({one.path for one in gone}, found.current),
             compared=self.compared,
@@ -231,22 +231,40 @@ class Sides:
             found.current, found.before, self._before, same=found.same, adds_nothing=lockfiles.adds_nothing
         )
 
-    def _archives(self, current: Sequence[Candidate]) -> frozenset[str]:
-        if self._before is None or not self._before.has_archives:
-            return frozenset()
-        from scangate.changes.archives import changed_archives, may_name_archives
+    def _may_take(self, current: Sequence[Candidate]) -> bool:
+        """Whether one of the lockfiles may take an archive of the project."""
+        from scangate.changes import archives
 
-        if not may_name_archives(current):
-            return frozenset()
-        return changed_archives(self._before, self._now)
+        if self._before is None:
+            return False
+        # What is on disk is not looked for; what a lockfile may take is told faster.
+        may_have = self._checked is None or archives.may_have((self._before, self._checked))
+        return may_have and archives.may_take(current)
 
-    def archives_not_here(self) -> frozenset[str]:
-        """Names of archives that are not on disk as they are in what is checked: on disk they are something else."""
-        if self._checked is None or not self._checked.has_archives:
+    def _moved(self, current: Sequence[Lockfile]) -> frozenset[str]:
+        places = {place for lockfile in current for one in lockfile.dependencies for place in one.places}
+        if not places or self._before is None:
             return frozenset()
-        from scangate.changes.archives import changed_archives
+        from scangate.changes.archives import Archives
 
-        return changed_archives(self._checked, WorkTree(self._context.cwd, root=self._repository[0].root))
+        return Archives(self._before, self._checked or self._worktree, self._names).moved(places)
+
+    def _names(self) -> Iterable[str]:
+        """All files of what is checked; of those on disk not those that git ignores."""
+        return self._checked or {*self._tracked, *self._git.at(self._repository[0].root).untracked()}
+
+    def archives_not_here(self, selection: Selection) -> frozenset[str]:
+        """Places of archives that are not on disk as they are in what is checked: on disk they are something else."""
+        if self._checked is None:
+            return frozenset()
+        found = (one for lockfile in selection.lockfiles for one in lockfile.dependencies if one.kind is Kind.FILE)
+        places = {place for one in found for place in one.places}
+        if not places:
+            return frozenset()
+        from scangate.changes.archives import Archives
+
+        disk = WorkTree(self._context.cwd, root=self._repository[0].root)
+        return Archives(self._checked, disk, lambda: self._tracked).moved(places)
 
     def _is_left(self, path: str, names: Sequence[str]) -> bool:
         """Whether one of the files is still there, beside the path of a lockfile."""
@@ -255,11 +273,6 @@ class Sides:
             return any((self._checked or self._worktree).read(folder + name) is not None for name in names)
         except LockfileError:
             return True  # something is
-
-    @property
-    def _now(self) -> GitTree | WorkTree:
-        """All files of what is checked."""
-        return self._checked or WorkTree(self._context.cwd, root=self._repository[0].root)
 
     def _in(self, tree: GitTree, exclude: Sequence[str]) -> Discovery:
         return trees.lockfiles_in(
@@ -373,8 +386,8 @@ class Sides:
             return False
         if self._before is None or os.path.lexists(self._place.root / ".gitmodules"):
             return True
-        known = map(self._place.shown, self._before) if self._place.prefix else self._before
-        new = here.tracked.difference(known)
+        prefix = self._place.prefix
+        new = here.tracked.difference(path.removeprefix(prefix) for path in self._before if path.startswith(prefix))
         return any(os.path.isdir(self._context.cwd / path) for path in new)  # noqa: PTH112 - no error in a closed folder
 
     def _matters(self, path: str, exclude: Sequence[str]) -> bool:

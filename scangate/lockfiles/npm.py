@@ -5,6 +5,7 @@ is one, whatever lockfileVersion says; npm 6 reads `dependencies` alone.
 """
 
 import gc
+import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from scangate import purls
 from scangate.errors import LockfileError
 from scangate.files import Files
 from scangate.lockfiles import jsonlines, npm_entries, npmrc
+from scangate.lockfiles.local_places import spots
 from scangate.lockfiles.npm_divergence import divergences
 from scangate.lockfiles.npm_entries import Entry, Tree
 from scangate.lockfiles.npm_graph import MAX_PATH, TooDeepError, shortest_paths
@@ -175,4 +177,5 @@ def _dependency(entry: Entry, source: Source, scope: Scope, way: tuple[str, ...]
         line=entry.line,
         facts=source.facts,
         source_id=source.id,
+        places=() if source.archive is None else spots(source.archive, posixpath.dirname(path)),
     )

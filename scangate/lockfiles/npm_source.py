@@ -23,7 +23,7 @@ _ARCHIVE = re.compile(r"\.(?:tgz|tar\.gz|tar)\Z", re.IGNORECASE)
 class Source:
     """`text` is what the entry says, without credentials; `version` is for an entry that has none of its own.
 
-    `id` is the dependency's `source_id`.
+    `id` is the dependency's `source_id`, `archive` the path of the archive on disk that it comes in, as written.
     """
 
     kind: Kind
@@ -32,6 +32,7 @@ class Source:
     version: str | None = None
     facts: tuple[LockFact, ...] = ()
     id: str | None = None
+    archive: str | None = None
 
 
 _PUBLIC_URL = DEFAULT_URL[Ecosystem.NPM]
@@ -92,6 +93,7 @@ class Sources:
             host=outer.host,
             text=f"bundled in {label}",
             facts=(LockFact(check="bundled", detail=detail, line=entry.line),),
+            archive=outer.archive,
         )
 
     def _by_url(self, entry: Entry, url: str) -> Source:
@@ -217,10 +219,11 @@ def _elsewhere(entry: Entry, spec: str) -> Source:
     """What comes from neither a registry nor the web."""
     if _PATH.match(spec):
         if _ARCHIVE.search(spec):
-            return Source(kind=Kind.FILE, text=spec)
+            return Source(kind=Kind.FILE, text=spec, archive=spec)
         return Source(kind=Kind.LOCAL, text=spec.removeprefix("file:"))  # as links have it
     # Anything that npm may make something else of ("npm:other@1.0.0", "https:host") is never a registry's package.
     kind = Kind.GIT if _GIT.match(spec) else Kind.URL
     text = without_credentials(spec)
     id_ = source_id(spec, shown=text)
-    return Source(kind=kind, host=host_of(spec), text=text, facts=_cleartext(entry, spec), id=id_)
+    archive = spec if ":" not in spec and _ARCHIVE.search(spec) else None
+    return Source(kind=kind, host=host_of(spec), text=text, facts=_cleartext(entry, spec), id=id_, archive=archive)

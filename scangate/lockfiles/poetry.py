@@ -17,6 +17,7 @@ from scangate import purls
 from scangate.errors import LockfileError
 from scangate.files import Files
 from scangate.lockfiles import integrity, poetry_graph, poetry_project, toml_file
+from scangate.lockfiles.local_places import spots
 from scangate.lockfiles.poetry_graph import Node, Reached
 from scangate.lockfiles.poetry_project import Project, Requirement, items, table
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, LockFact, Lockfile, Relation, Scope
@@ -74,6 +75,7 @@ class _Place:
     source: str | None = None
     facts: tuple[LockFact, ...] = ()
     source_id: str | None = None
+    places: tuple[str, ...] = ()
 
 
 def read(path: str, files: Files, registries: Registries) -> Lockfile:
@@ -114,7 +116,7 @@ def _dependency(
     path: str, package: _Package, project: Project | None, reached: Reached | None, registries: Registries
 ) -> Dependency:
     name, version = package.node.name, package.node.version
-    place = _place(package, project, registries)
+    place = _place(path, package, project, registries)
     digests = integrity.from_hex(" ".join(package.hashes))
     relation = Relation.UNKNOWN
     if reached is not None:
@@ -135,6 +137,7 @@ def _dependency(
         line=package.line,
         facts=place.facts if digests else (*place.facts, *_no_integrity(package)),
         source_id=place.source_id,
+        places=place.places,
     )
 
 
@@ -146,7 +149,7 @@ def _scope(package: _Package, reached: Reached | None) -> Scope:
     return Scope.OPTIONAL if package.optional else Scope.PROD
 
 
-def _place(package: _Package, project: Project | None, registries: Registries) -> _Place:
+def _place(path: str, package: _Package, project: Project | None, registries: Registries) -> _Place:
     source = package.source
     if source is None or source.type == "legacy":
         return _from_index(package, source, project, registries)
@@ -163,7 +166,7 @@ def _place(package: _Package, project: Project | None, registries: Registries) -
             facts += _mismatch(package, url, host)
             return _Place(kind=Kind.URL, registry=host, source=url + below, facts=facts, source_id=id_)
         case "file":
-            return _Place(kind=Kind.FILE, source=url)
+            return _Place(kind=Kind.FILE, source=url, places=spots(source.url, posixpath.dirname(path)))
         case _:
             return _Place(kind=Kind.LOCAL, source=url)
 

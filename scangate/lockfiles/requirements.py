@@ -48,7 +48,7 @@ def read(path: str, files: Files, registries: Registries) -> Lockfile:
     it: an entry for another platform is an entry. Raises LockfileError.
     """
     run = walk(path, files)
-    places = Places(all=run.places, registries=registries)
+    places = Places(all=run.places, registries=registries, path=path)
     facts = list(run.facts)
     facts += [_plain_http(place.url, place.line) for place in run.places if place.line and is_plain(place.url)]
     bindings = _Bindings(run.statements)
@@ -162,7 +162,7 @@ def _located(entry: _Entry, places: Places) -> Dependency:
         line=line.number,
     )
     if entry.link is not None:
-        return _linked(base, entry, entry.link, places.registries)
+        return _linked(base, entry, entry.link, places)
     place = places.of(entry.name)
     return base._replace(
         kind=place.kind if entry.version is not None or place.confused_with else Kind.UNPINNED,
@@ -171,10 +171,12 @@ def _located(entry: _Entry, places: Places) -> Dependency:
         source=None if entry.version else without_credentials(entry.statement.text),
         facts=_confusion(entry.name, place, line),
         source_id=places.id,
+        # pip takes no archive but those with the digests.
+        places=() if entry.hashes else places.local,
     )
 
 
-def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries) -> Dependency:
+def _linked(base: Dependency, entry: _Entry, link: Link, places: Places) -> Dependency:
     """An entry with a link. One that points at an archive of the public registry is that registry's package."""
     line = entry.statement.line
     facts: list[LockFact] = []
@@ -183,7 +185,7 @@ def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries)
         host = None
     place = PlacedAt(kind=link.kind)
     if link.kind is Kind.URL:
-        origin = registries.origin(Ecosystem.PYPI, entry.name, host)
+        origin = places.registries.origin(Ecosystem.PYPI, entry.name, host)
         place = PlacedAt(kind=origin.kind, confused_with=origin.confused_with, tied_by=origin.tied_by)
     given = entry.statement.requirement.name
     named_otherwise = link.name is not None and given is not None and link.name != given
@@ -203,6 +205,7 @@ def _linked(base: Dependency, entry: _Entry, link: Link, registries: Registries)
         registry=host,
         source=source,
         source_id=source_id(link.url, shown=source),
+        places=places.spots(link.url, line) if kind is Kind.FILE else (),
         integrity=integrity.from_hex(" ".join((*entry.hashes, link.digest))),
         facts=(*facts, *_confusion(entry.name, place, line)),
     )

@@ -170,7 +170,7 @@ def _kind(url: str) -> Kind:
     scheme = _scheme(url)
     if _URL_START.match(url) and scheme != "file":
         return Kind.URL
-    path = url.partition("#")[0].partition("?")[0] if scheme else url
+    path = unquote(url.partition("#")[0].partition("?")[0]) if scheme else url
     # A variable at the end may become an archive's name.
     return Kind.FILE if is_archive(path) or _VARIABLE.search(path.rpartition("/")[2]) else Kind.LOCAL
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from scangate.lockfiles.local_places import above, spots
 from scangate.lockfiles.requirements_lines import LogicalLine
 from scangate.lockfiles.requirements_options import Options
-from scangate.models.lockfile import Ecosystem, Kind, LockFact
+from scangate.models.lockfile import ANYWHERE, Ecosystem, Kind, LockFact
 from scangate.registries import DEFAULT_URL, Registries
 from scangate.urls import host_of, source_id
 
@@ -69,10 +70,14 @@ class PlacesReader:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Every place that pip looks at for a name; it takes the best match from whichever has it."""
+    """Every place that pip looks at for a name; it takes the best match from whichever has it.
+
+    `path` is the file that pip is given.
+    """
 
     all: tuple[Place, ...]
     registries: Registries
+    path: str
 
     def of(self, name: str) -> PlacedAt:
         """Decide for one normalised name."""
@@ -104,6 +109,19 @@ class Places:
     def id(self) -> str | None:
         """The `source_id` of what is taken from any of them; None where pip asks its default index alone."""
         return source_id(*sorted(place.url for place in self.all if not place.is_default))
+
+    @cached_property
+    def local(self) -> tuple[str, ...]:
+        """The places of the project that pip looks at (`Dependency.places`)."""
+        found = [place for place in self.all if place.is_local or "://" not in place.url]
+        spots_ = {spot for place in found if place.line for spot in self.spots(place.url, place.line)}
+        # The pages of an index lead to archives that stand beside them, or elsewhere.
+        is_index = any(place.option != "--find-links" for place in found)
+        return tuple(sorted(spots_ | {ANYWHERE} if is_index else spots_))
+
+    def spots(self, path: str, line: LogicalLine) -> tuple[str, ...]:
+        """What a path on this line may mean."""
+        return spots(path, *above(line.path), *above(self.path))
 
     @cached_property
     def _kinds(self) -> dict[Place, Kind]:

@@ -41,6 +41,10 @@ class Relation(StrEnum):
     UNKNOWN = "unknown"
 
 
+ANYWHERE = "*"
+"""Among an entry's `places`: whatever archive of the project it is."""
+
+
 class LockFact(NamedTuple):
     """Something notable that a lockfile alone shows, before anything is analysed.
 
@@ -64,6 +68,8 @@ class Dependency(NamedTuple):
     `source` is the resolved URL, git reference, path or the requirement as written, without credentials.
     `source_id` (`urls.source_id`) tells the place from all others where `source` does not: what stands in a query,
     which index is asked. None where `source` says it all. It is never shown.
+    `places` are the archives of the project that its content may come from, and the folders and pages in which its
+    package manager looks for some: paths relative to the working directory, or absolute; ANYWHERE is all archives.
     `integrity` holds digests as "algorithm:hex", lower case, sorted.
     `path` is one shortest chain "name@version" from a direct dependency to this one, both included;
     empty where the lockfile does not say.
@@ -85,6 +91,7 @@ class Dependency(NamedTuple):
     line: int = 1
     facts: tuple[LockFact, ...] = ()
     source_id: str | None = None
+    places: tuple[str, ...] = ()
 
 
 class Lockfile(NamedTuple):

@@ -741,48 +741,6 @@ def test_what_a_named_branch_has_got_since_is_not_deleted(world: World, options:
     assert world.check(clone, *options, "--base", "origin/main").code == 1
 
 
-WHEEL = "wheels/example-1.0-py3-none-any.whl"
-NPM_LOCAL = lock(CLEAN).replace(
-    '"node_modules/',
-    f'"node_modules/local": {{"version": "1.0.0", "resolved": "file:{WHEEL[:-4]}.tgz"}}, "node_modules/',
-)
-NAMED_ARCHIVES = [
-    pytest.param({"requirements.txt": f"./{WHEEL}\n"}, id="pip"),
-    pytest.param({"requirements.txt": "-r more.in\n", "more.in": f"example @ file:{WHEEL}\n"}, id="pip -r"),
-    pytest.param({"requirements.txt": "--no-index\n--find-links wheels\nexample==1.0\n"}, id="pip --find-links"),
-    pytest.param(
-        {"package-lock.json": NPM_LOCAL},
-        id="npm",
-    ),
-]
-
-
-@pytest.mark.parametrize("lockfiles", NAMED_ARCHIVES)
-@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
-def test_an_archive_of_the_project_with_other_content_is_new(
-    world: World, lockfiles: dict[str, str | bytes], options: tuple[str, ...]
-) -> None:
-    here = Repository.new(world.folder / "here")
-    archives = (WHEEL, WHEEL[:-4] + ".tgz")
-    here.commit({**lockfiles, **dict.fromkeys(archives, b"old"), "docs/other.zip": b"old"})
-    here.commit({"docs/other.zip": b"new"} if "find-links" not in str(lockfiles) else {})
-    assert world.check(here, *options, "--base", "HEAD~1").json["packages"] == []
-    here.commit(dict.fromkeys(archives, b"new"))
-    (package,) = world.check(here, *options, "--base", "HEAD~1").json["packages"]
-    assert package["outcomes"][0]["code"] == "file"
-    here.git("rm", "-q", *archives)
-    here.commit()
-    assert len(world.check(here, *options, "--base", "HEAD~1").json["packages"]) == 1
-
-
-@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
-def test_an_archive_that_comes_to_where_pip_looks_for_links_is_new(world: World, options: tuple[str, ...]) -> None:
-    here = Repository.new(world.folder / "here")
-    here.commit({"requirements.txt": "--no-index\n--find-links wheels\nexample==1.0\n", WHEEL: b"old"})
-    here.commit({WHEEL.replace("1.0-", "1.0-1-"): b"new"})
-    assert len(world.check(here, *options, "--base", "HEAD~1").json["packages"]) == 1
-
-
 # ------------------------------------------------------------------------------------- places that are easily missed
 
 
@@ -957,6 +915,16 @@ def test_what_is_new_in_a_vendored_folder_is_named(world: World, options: tuple[
     assert notices(world.check(here, *options, "--base", "HEAD~1")) == []
     here.commit({"scangate.yml": "version: 1\nexclude: ['**/vendor']\n", "vendor/poetry.lock": "x"})
     assert "left-out" not in notices(world.check(here, *options, "--base", "HEAD~1"))
+
+
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+def test_what_cannot_be_compared_in_a_vendored_folder_is_named(world: World, options: tuple[str, ...]) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"package-lock.json": lock(SITE)})
+    (here.folder / "vendor").mkdir()
+    (here.folder / "vendor" / "poetry.lock").symlink_to("/etc/hostname")
+    here.commit()
+    assert notices(world.check(here, *options, "--base", "HEAD~1")) == ["left-out"]
 
 
 def test_where_everything_is_checked_all_that_is_left_out_is_named(world: World, with_submodule: Repository) -> None:
