@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from scangate.cli import project
@@ -18,7 +17,7 @@ from scangate.models.verdict import Action, DecidedShortfall, Finding, OutcomeAc
 if TYPE_CHECKING:
     from scangate.cli.lastrun import LastRun, Package
     from scangate.pipeline import Run
-    from scangate.policy.model import AllowEntry, Policy
+    from scangate.policy.model import Policy
     from scangate.policy.trace import Trace
     from scangate.service.cache import Cache
     from scangate.service.cached import History
@@ -324,6 +323,7 @@ def _observed(subject: Subject) -> Iterator[str]:
 
 def _finding(finding: Finding, policy: "Policy", subject: Subject, context: Context) -> Iterator[str]:
     from scangate.output.evidence import describe
+    from scangate.policy.exceptions import why_not
 
     yield f"{finding.rule} ({finding.where}) matches: {finding.title}"
     shown = finding.evidence[:MAX_EVIDENCE]
@@ -337,24 +337,10 @@ def _finding(finding: Finding, policy: "Policy", subject: Subject, context: Cont
         return
     today = context.now().date()
     yield from (
-        f"  not allowed by {entry.place}: {_why_not(entry, subject, today)}"
+        f"  not allowed by {entry.place}: {why}"
         for entry in policy.allow
-        if finding.rule in entry.rules and _is_of_it(entry, subject)
+        if (why := why_not(entry, subject, finding, today)) is not None
     )
-
-
-def _is_of_it(entry: "AllowEntry", subject: Subject) -> bool:
-    """Whether an exception is for some version of the package."""
-    purl = entry.purl
-    return purl is not None and purl.ecosystem is subject.ecosystem and purl.package_name == subject.name
-
-
-def _why_not(entry: "AllowEntry", subject: Subject, today: date) -> str:
-    if today >= entry.expires:
-        return f"it ended on {entry.expires}"
-    if not entry.every_version and entry.purl is not None and entry.purl.version != subject.version:
-        return f"it is for {entry.target}"
-    return "the evidence is not the one that it is for" if entry.evidence else "it is for another package"
 
 
 def _shortfall(decided: DecidedShortfall) -> Iterator[str]:

@@ -11,27 +11,32 @@ from scangate.models.observations import Observation
 from scangate.models.verdict import Allowed, Finding, PolicyNotice, Subject
 from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Excuse, Package
-from scangate.policy.model import AllowEntry, Lint, Observe, Policy, Watch
+from scangate.policy.model import AllowEntry, Lint, Observe, Policy, Watch, normalised_name
 from scangate.purls import parse
 
 _WITHOUT_ANALYSIS = frozenset({Observe.LOCKFILE, Observe.PACKAGE})
 
 
+_Excuses = Mapping[type[Observation], Excuse]
+
+
 class Exceptions:
-    """Entries are looked up by what they are for: thousands of them cost a package no more than its own."""
+    """Entries are looked up by what they are for: thousands of them cost a package no more than its own.
+
+    Each is known by its number in the policy.
+    """
 
     def __init__(self, policy: Policy, today: date) -> None:
         self._policy = policy
         self._expired = tuple(entry for entry in policy.allow if today >= entry.expires)
-        self._valid = tuple(entry for entry in policy.allow if today < entry.expires)
-        self._by_target: dict[str, list[AllowEntry]] = defaultdict(list)
-        for entry in self._valid:
-            self._by_target[_target(entry)].append(entry)
-        self._order = {id(entry): number for number, entry in enumerate(self._valid)}
-        self._excuses: dict[int, Mapping[type[Observation], Excuse]] = {}
+        self._valid = {number: entry for number, entry in enumerate(policy.allow) if today < entry.expires}
+        self._by_target: dict[str, list[int]] = defaultdict(list)
+        for number, entry in self._valid.items():
+            self._by_target[_target(entry)].append(number)
+        self._excuses: dict[int, _Excuses] = {}
         self._used: set[int] = set()
         self._judged: dict[int, bool] = {}
-        """By entry: whether all that it can silence was there to be seen, in every package that it is for."""
+        """Whether all that an entry can silence was there to be seen, in every package that it is for."""
         needs = {rule.id: rule.test for rule in policy.rules}
         self._needs_no_analysis = frozenset(
             id_ for id_, test in needs.items() if isinstance(test, Watch) and test.observe in _WITHOUT_ANALYSIS
@@ -39,47 +44,38 @@ class Exceptions:
 
     def of_subject(self, subject: Subject, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         """The findings, each silenced by the first entry for its package and rule; all such entries count as used."""
-        entries = sorted(
-            (entry for target in _targets(subject) for entry in self._by_target.get(target, ())),
-            key=lambda entry: self._order[id(entry)],
-        )
+        entries = sorted(number for target in _targets(subject) for number in self._by_target.get(target, ()))
         whole = all(isinstance(result, Analysed) and not result.shortfalls for result in subject.results)
-        of_package = Package(subject.ecosystem, subject.name, subject.version)
-        return self._applied(entries, findings, of_package, whole=whole and bool(subject.results))
+        return self._applied(entries, findings, _package(subject), whole=whole and bool(subject.results))
 
     def of_lockfile(self, lockfile: Lockfile, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         entries = self._by_target.get(_lockfile_target(lockfile.path), ())
         return self._applied(entries, findings, None, whole=lockfile.supported)
 
     def _applied(
-        self, entries: Sequence[AllowEntry], findings: Sequence[Finding], package: Package | None, *, whole: bool
+        self, entries: Sequence[int], findings: Sequence[Finding], package: Package | None, *, whole: bool
     ) -> tuple[Finding, ...]:
-        for entry in entries:
-            could_see = whole or self._needs_no_analysis.issuperset(entry.rules)
-            self._judged[id(entry)] = could_see and self._judged.get(id(entry), True)
+        for number in entries:
+            could_see = whole or self._needs_no_analysis.issuperset(self._valid[number].rules)
+            self._judged[number] = could_see and self._judged.get(number, True)
         return tuple(self._silenced(finding, entries, package) for finding in findings)
 
-    def _silenced(self, finding: Finding, entries: Iterable[AllowEntry], package: Package | None) -> Finding:
-        fitting = [entry for entry in entries if finding.rule in entry.rules and self._fits(entry, finding, package)]
+    def _silenced(self, finding: Finding, entries: Iterable[int], package: Package | None) -> Finding:
+        fitting = [number for number in entries if self._fits(number, finding, package)]
         if not fitting:
             return finding
-        self._used.update(id(entry) for entry in fitting)
-        first = fitting[0]
+        self._used.update(fitting)
+        first = self._valid[fitting[0]]
         allowed = Allowed(reason=first.reason, owner=first.owner, expires=first.expires, where=first.place)
         return finding._replace(allowed=allowed)
 
-    def _fits(self, entry: AllowEntry, finding: Finding, package: Package | None) -> bool:
-        """Without a condition on the evidence, any; else every observation has to fit: one that is new voids it."""
-        if not entry.evidence:
-            return True
-        if id(entry) not in self._excuses:
-            of_kind = {KINDS[observe].type: Excuse(KINDS[observe], wanted) for observe, wanted in entry.evidence}
-            self._excuses[id(entry)] = of_kind
-        excuses = self._excuses[id(entry)]
-        return all(
-            (excuse := excuses.get(type(observation))) is not None and excuse.fits(observation, package)
-            for observation in finding.evidence
-        )
+    def _fits(self, number: int, finding: Finding, package: Package | None) -> bool:
+        entry = self._valid[number]
+        if finding.rule not in entry.rules or not entry.evidence:
+            return finding.rule in entry.rules
+        if number not in self._excuses:
+            self._excuses[number] = _excuses(entry)
+        return _excused(self._excuses[number], finding, package)
 
     # ----------------------------------------------------------------------------------------------- lints
 
@@ -89,24 +85,24 @@ class Exceptions:
         `whole`: every package of the project was judged, so that an entry for none of them is unused.
         """
         shadows = _shadows(self._valid)
-        unused = (entry for entry in self._valid if id(entry) not in shadows and self._is_unused(entry, whole=whole))
+        unused = (
+            entry
+            for number, entry in self._valid.items()
+            if number not in shadows and number not in self._used and self._judged.get(number, whole)
+        )
         return (
             *(self._notice(Lint.ALLOW_EXPIRED, entry, f"ended on {entry.expires}") for entry in self._expired),
             *(self._notice(Lint.ALLOW_UNUSED, entry, "silenced nothing in this run") for entry in unused),
             *(
                 self._notice(Lint.ALLOW_BROAD, entry, "is for every version, also those that nobody has seen yet")
-                for entry in self._valid
+                for entry in self._valid.values()
                 if entry.every_version
             ),
             *(
-                self._notice(Lint.ALLOW_SHADOWED, entry, f"never counts: {shadows[id(entry)].place} says as much")
-                for entry in self._valid
-                if id(entry) in shadows
+                self._notice(Lint.ALLOW_SHADOWED, self._valid[number], f"never counts: {earlier.place} says as much")
+                for number, earlier in shadows.items()
             ),
         )
-
-    def _is_unused(self, entry: AllowEntry, *, whole: bool) -> bool:
-        return id(entry) not in self._used and self._judged.get(id(entry), whole)
 
     def _notice(self, lint: Lint, entry: AllowEntry, what: str) -> PolicyNotice:
         text = f"The exception of {entry.owner} for {entry.target} ({', '.join(entry.rules)}) {what}."
@@ -118,11 +114,58 @@ def notice(policy: Policy, lint: Lint, message: str, where: str) -> PolicyNotice
     return PolicyNotice(code=lint, message=message, where=where, action=decided.action, decided_by=decided.by)
 
 
-def _shadows(entries: Sequence[AllowEntry]) -> Mapping[int, AllowEntry]:
-    """By entry (its id): the earlier one that silences all that it could, and as long."""
+def why_not(entry: AllowEntry, subject: Subject, finding: Finding, today: date) -> str | None:
+    """Why an entry for the finding's rule, and for some version of the package, does not silence the finding.
+
+    None where it does, and where it is for something else altogether.
+    """
+    if finding.rule not in entry.rules or not _is_about(entry, subject):
+        return None
+    if today >= entry.expires:
+        return f"it ended on {entry.expires}"
+    if entry.lockfile:
+        return "it is for what is found in the lockfile itself, not for a package in it"
+    if _target(entry) not in _targets(subject):
+        return f"it is for {entry.target}"
+    if entry.evidence and not _excused(_excuses(entry), finding, _package(subject)):
+        return "it is for other evidence, or for a part of this alone"
+    return None
+
+
+def _is_about(entry: AllowEntry, subject: Subject) -> bool:
+    """Whether it is for some version of the package, wherever that comes from, or for a lockfile that names it."""
+    if entry.lockfile:
+        return any(each.lockfile == entry.target for each in subject.dependencies)
+    if entry.purl is None:
+        # KIND:ECOSYSTEM/NAME@VERSION; a name may hold "@".
+        return entry.target.partition(":")[2].startswith(f"{subject.ecosystem}/{subject.name}@")
+    names = (entry.purl.package_name, subject.name)
+    return (
+        entry.purl.ecosystem is subject.ecosystem and len({normalised_name(subject.ecosystem, n) for n in names}) == 1
+    )
+
+
+def _package(subject: Subject) -> Package:
+    return Package(subject.ecosystem, subject.name, subject.version)
+
+
+def _excuses(entry: AllowEntry) -> _Excuses:
+    return {KINDS[observe].type: Excuse(KINDS[observe], wanted) for observe, wanted in entry.evidence}
+
+
+def _excused(excuses: _Excuses, finding: Finding, package: Package | None) -> bool:
+    """Whether every observation fits: one that is new voids the entry."""
+    return all(
+        (excuse := excuses.get(type(observation))) is not None and excuse.fits(observation, package)
+        for observation in finding.evidence
+    )
+
+
+def _shadows(entries: Mapping[int, AllowEntry]) -> Mapping[int, AllowEntry]:
+    """By an entry's number: the earlier one that silences all that it could, and as long."""
     earlier: dict[tuple[str, object, str], list[AllowEntry]] = defaultdict(list)
     found: dict[int, AllowEntry] = {}
-    for entry in entries:
+    for number, entry in entries.items():
         candidates = (
             other
             for target in {_target(entry), _every_version(entry)}
@@ -132,7 +175,7 @@ def _shadows(entries: Sequence[AllowEntry]) -> Mapping[int, AllowEntry]:
         broader = (each for each in candidates if each.expires >= entry.expires and {*entry.rules} <= {*each.rules})
         other = next(broader, None)
         if other is not None:
-            found[id(entry)] = other
+            found[number] = other
             continue
         for rule in entry.rules:
             earlier[_target(entry), entry.evidence, rule].append(entry)

@@ -6,7 +6,7 @@ import pytest
 
 from scangate.errors import PolicyError
 from scangate.models.analysis import Analysed, Engine, OutcomeCode, Phase, Shortfall
-from scangate.models.lockfile import LockFact, Lockfile
+from scangate.models.lockfile import Kind, LockFact, Lockfile
 from scangate.models.observations import (
     BaitSeen,
     CommandRun,
@@ -18,9 +18,10 @@ from scangate.models.observations import (
     SocketOpened,
 )
 from scangate.models.verdict import Finding, Status, Verdict
+from scangate.policy.exceptions import why_not
 from scangate.policy.exit_codes import exit_code
 from scangate.policy.model import Policy
-from tests.policy.kit import TODAY, package, policy, verdict
+from tests.policy.kit import TODAY, other_package, package, policy, verdict
 
 RULES = """\
 extends: none
@@ -142,6 +143,64 @@ def test_the_first_entry_that_fits_is_shown() -> None:
         "r",
         date(2099, 1, 1),
     )
+
+
+# --------------------------------------------------------------------------------------------------- why not
+
+
+NOT_ITS_VERSION = "package: 'pkg:npm/left-pad@1.2.0', rules: talks"
+ENDED = "rules: talks, reason: r, owner: o, expires: 2026-06-15"
+PINNED = "rules: talks, evidence: {host: {suffix: a.example}}"
+OF_THE_LOCKFILE = "lockfile: package-lock.json, rules: talks"
+
+
+@pytest.mark.parametrize(
+    ("entry", "seen", "why"),
+    [
+        (NOT_ITS_VERSION, (A,), "it is for pkg:npm/left-pad@1.2.0"),
+        (ENDED, (A,), "it ended on 2026-06-15"),
+        (PINNED, (A, B), "it is for other evidence, or for a part of this alone"),
+        (PINNED, (A,), None),
+        ("rules: talks", (A,), None),
+        ("rules: connects", (A,), None),
+        ("package: 'pkg:npm/right-pad@1.3.0', rules: talks", (A,), None),
+        ("package: 'pkg:pypi/left-pad@1.3.0', rules: talks", (A,), None),
+        ("package: 'git:npm/left-pad@1.3.0', rules: talks", (A,), "it is for git:npm/left-pad@1.3.0"),
+        ("package: 'git:npm/left-pad-2@1.3.0', rules: talks", (A,), None),
+        (OF_THE_LOCKFILE, (A,), "it is for what is found in the lockfile itself, not for a package in it"),
+        (OF_THE_LOCKFILE.replace("package-lock", "other"), (A,), None),
+    ],
+)
+def test_why_an_entry_does_not_hold_is_said_as_it_is_decided(
+    entry: str, seen: tuple[Observation, ...], why: str | None
+) -> None:
+    of = allowing(entry)
+    entry_there = other_package(Kind.REGISTRY, "left-pad").dependencies[0]._replace(lockfile="package-lock.json")
+    subject = package(observations=seen, dependencies=(entry_there,))
+    (finding,) = (each for each in verdict(of, subject).subjects[0].findings if each.rule == "talks")
+    (entry_of_it,) = of.allow
+    assert why_not(entry_of_it, subject, finding, TODAY) == why
+    if why is not None:
+        assert finding.allowed is None
+
+
+def test_why_an_entry_of_a_package_without_a_purl_does_not_hold() -> None:
+    of = allowing(
+        "package: 'git:npm/@acme/ui@1.0.0', rules: talks",
+        "package: 'git:npm/@acme/ui@2.0.0', rules: talks",
+        "package: 'pkg:npm/%40acme/ui@1.0.0', rules: talks",
+        "package: 'git:npm/@acme/ui@*', rules: talks, reason: r, owner: o, expires: 2026-06-01",
+    )
+    seen = Analysed(engine=Engine.DYNAMIC_ANALYSIS, observations=(A,))
+    subject = other_package(Kind.GIT, "@acme/ui", "1.0.0")._replace(results=(seen,))
+    (finding,) = verdict(of, subject).subjects[0].findings
+    assert finding.allowed is not None
+    assert [why_not(each, subject, finding, TODAY) for each in of.allow] == [
+        None,
+        "it is for git:npm/@acme/ui@2.0.0",
+        "it is for pkg:npm/%40acme/ui@1.0.0",
+        "it ended on 2026-06-01",
+    ]
 
 
 # ------------------------------------------------------------------------------------------------ lockfiles
