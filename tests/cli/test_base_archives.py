@@ -16,7 +16,6 @@ from tests.lockfiles.npm_support import packages
 Files = dict[str, str | bytes]
 
 WHEEL = "wheels/example-1.0-py3-none-any.whl"
-OTHER_WHEEL = "wheels/example-1.0-1-py3-none-any.whl"
 DIGEST = "--hash=sha256:" + "a" * 64
 LINKS = "--find-links wheels\n"
 PAGE = '<a href="https://{}.example/example-1.0.tar.gz">example</a>'
