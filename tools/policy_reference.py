@@ -1,7 +1,7 @@
 """docs/policy.md's reference: every key of the policy language, by the description that the loader reads by."""
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from scangate.policy.schema import POLICY
 from scangate.policy.shapes import (
@@ -24,29 +24,69 @@ from scangate.policy.shapes import (
 )
 
 
+class _Section(NamedTuple):
+    """What is told of one record, or of all records of one topic; `known`: names of keys that were told before."""
+
+    title: str
+    records: Sequence[Record]
+    known: Sequence[str]
+    fields: Sequence[Field]
+
+    def whose(self) -> str:
+        """Where these keys stand, where they stand in several mappings, and which of them stand in some alone."""
+        if len(self.records) == 1:
+            return ""
+        said = [f"The same in {_mappings(self.records)}."]
+        for field in self.fields:
+            having = [record for record in self.records if field.name in {each.name for each in record.fields}]
+            said += [f"`{field.name}` in {_mappings(having)} alone."] if len(having) < len(self.records) else []
+        return f"{' '.join(said)}\n\n"
+
+
 def examples() -> Iterator[tuple[str, str]]:
-    """ "RECORD: KEY" and its example, for every key, each key once."""
-    for record, fields in _sections():
-        for field in fields:
+    """ "RECORD: KEY" and its example, for every key of every record, also those that the reference tells once."""
+    for record in _all_records():
+        for field in record.fields:
             yield f"{record.name}: {field.name}", field.example
 
 
 def render() -> str:
     """One section for each mapping that can stand in a policy, with all its keys, each with an example."""
-    return "\n".join(_section(record, fields) for record, fields in _sections())
+    return "\n".join(_section(section) for section in _sections())
 
 
-def _sections() -> Iterator[tuple[Record, Sequence[Field]]]:
-    """Each record once, from the outside in, with the keys that no record before it had."""
-    told: set[int] = set()
+def _sections() -> Iterator[_Section]:
+    told: set[object] = set()
+    for title, records in _topics().items():
+        known: list[str] = []
+        new: dict[str, Field] = {}
+        for field in (field for record in records for field in record.fields):
+            if field.name in new:
+                continue
+            if id(field) in told:
+                known.append(field.name)
+            else:
+                new[field.name] = field
+        told.update(id(field) for field in new.values())
+        if new:
+            yield _Section(title=title, records=records, known=known, fields=tuple(new.values()))
+
+
+def _topics() -> dict[str, list[Record]]:
+    """The records by the heading under which they are told, in the order in which the first of each comes up."""
+    found: dict[str, list[Record]] = {}
+    for record in _all_records():
+        found.setdefault(record.topic or record.name, []).append(record)
+    return found
+
+
+def _all_records() -> Iterator[Record]:
+    """Each record once, from the outside in."""
     waiting: list[Record] = [POLICY]
     seen = {id(POLICY)}
     while waiting:
         record = waiting.pop(0)
-        new = [field for field in record.fields if id(field) not in told]
-        told.update(id(field) for field in new)
-        if new:
-            yield record, new
+        yield record
         inner = [each for field in record.fields for each in _records(field.shape) if id(each) not in seen]
         seen.update(id(each) for each in inner)
         waiting = [*inner, *waiting]
@@ -72,12 +112,11 @@ def _records(shape: Shape | Depends) -> Iterator[Record]:
             assert_never(shape)
 
 
-def _section(record: Record, fields: Sequence[Field]) -> str:
-    known = [field.name for field in record.fields if field not in fields]
-    text = f"## {record.name[:1].upper()}{record.name[1:]}\n\n"
-    if known:
-        text += f"Keys as above: {', '.join(f'`{name}`' for name in known)}. And:\n\n"
-    return text + "\n".join(_key(group) for group in _with_one_example(fields))
+def _section(section: _Section) -> str:
+    text = f"## {section.title[:1].upper()}{section.title[1:]}\n\n{section.whose()}"
+    if section.known:
+        text += f"Keys as above: {', '.join(f'`{name}`' for name in section.known)}. And:\n\n"
+    return text + "\n".join(_key(group) for group in _with_one_example(section.fields))
 
 
 def _with_one_example(fields: Sequence[Field]) -> Iterator[list[Field]]:
@@ -117,3 +156,9 @@ def _form(shape: Shape | Depends) -> str:
 
 def _words(words: Sequence[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
+
+
+def _mappings(records: Sequence[Record]) -> str:
+    """ "`match`, `unless` and `evidence`": a record of a topic is named KEY of TOPIC."""
+    *first, last = (f"`{record.name.partition(' of ')[0]}`" for record in records)
+    return f"{', '.join(first)} and {last}" if first else last

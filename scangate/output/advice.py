@@ -6,8 +6,8 @@ from scangate.models.analysis import OutcomeCode
 
 MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
     OutcomeCode.SUBMIT_ERROR: (
-        "the service refused the submission",
-        "Read the reason; check the package and the service's limits.",
+        "the service or the engine does not take it",
+        "Read the reason; check the package, the engine and the service's limits.",
     ),
     OutcomeCode.UNREACHABLE: (
         "the analysis service could not be reached",
@@ -34,20 +34,20 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
         "Keep the report and tell the service; the package is not analysed.",
     ),
     OutcomeCode.WRONG_PACKAGE: (
-        "the report is about another package",
-        "Do not trust it: run again, and tell the service if it stays.",
+        "the report, or the project's archive, is of another package",
+        "Do not trust it: compare the names. Of a report: run again, and tell the service if it stays.",
     ),
     OutcomeCode.INTEGRITY_MISMATCH: (
         "the archive is not the one that the lockfile or the registry promises",
         "Do not install it: find out which of the two was changed.",
     ),
     OutcomeCode.BLIND: (
-        "the sandbox saw nothing at all, not even its own commands",
+        "the analysis shows nothing at all, not even what it always shows",
         "The analyser lost sight: run again, and tell the service if it stays.",
     ),
     OutcomeCode.NO_CREDENTIALS: (
         "no API key",
-        "Set SCANGATE_API_KEY or SCANGATE_API_KEY_FILE. Pull requests from forks get no secrets: see docs.",
+        "Set SCANGATE_API_KEY or SCANGATE_API_KEY_FILE. Forks' pull requests get no secrets: docs/ci/github-fork.yml.",
     ),
     OutcomeCode.OVER_BUDGET: (
         "the request budget is used up",
@@ -74,8 +74,8 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
         "Nothing to do; to have it analysed, scan the archive by hand: scangate scan ARCHIVE --purl PURL.",
     ),
     OutcomeCode.FILE: (
-        "an archive in the repository or on disk; check never uploads it",
-        "To have it analysed: scangate scan ARCHIVE --purl PURL.",
+        "an archive in the repository or on disk, not analysed",
+        "To have it analysed: upload-files in scangate.yml, --local, or scangate scan ARCHIVE --purl PURL.",
     ),
     OutcomeCode.LOCAL: ("a directory of this project", "Nothing to do: it is your own code."),
     OutcomeCode.UNPINNED: (

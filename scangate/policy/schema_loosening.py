@@ -117,9 +117,10 @@ _ENTRY_OF_LOCKFILE = """allow:
 """
 
 
-def _allow(target: Field, example: str) -> Record:
+def _allow(topic: str, target: Field, example: str) -> Record:
     return Record(
         name="an allow entry",
+        topic=topic,
         fields=(
             target,
             Field(
@@ -158,6 +159,7 @@ ALLOW = Tagged(
     name="an allow entry",
     records={
         "package": _allow(
+            "an allow entry for a package",
             Field(
                 name="package",
                 shape=_PACKAGE,
@@ -169,6 +171,7 @@ ALLOW = Tagged(
             ALLOW_EXAMPLE,
         ),
         "lockfile": _allow(
+            "an allow entry for a lockfile",
             Field(
                 name="lockfile",
                 shape=Text(what="a path", longest=4096),

@@ -115,7 +115,7 @@ def conditions_of(observe: Observe, key: str) -> Record:
         *(condition.field(condition_example(observe, key, condition)) for condition in KINDS[observe].keys),
         *extra,
     )
-    return Record(name=f"{key} of `observe: {observe}`", fields=fields)
+    return Record(name=f"{key} of `observe: {observe}`", fields=fields, topic=f"conditions on `observe: {observe}`")
 
 
 def condition_example(observe: Observe, key: str, condition: Key[Any]) -> str:

@@ -77,11 +77,15 @@ class Field(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A mapping with the given keys and no others. `but` says why a key that looks right is not among them."""
+    """A mapping with the given keys and no others. `but` says why a key that looks right is not among them.
+
+    `topic`: what the reference calls it and all others of that topic; a key that they share means the same in each.
+    """
 
     name: str
     fields: tuple[Field, ...]
     but: str = ""
+    topic: str = ""
 
 
 class Either(NamedTuple):

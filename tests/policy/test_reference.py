@@ -30,8 +30,22 @@ def test_every_example_is_a_policy_whose_tests_hold(text: str) -> None:
     assert not [result.problems for result in trial.run(ready, policy, today=date(2026, 6, 15)) if result.problems]
 
 
-def test_the_reference_names_every_key_once_and_shows_every_example() -> None:
-    text = policy_reference.render()
-    assert all(example.rstrip() in text for example in EXAMPLES.values())
-    for key in EXAMPLES:
-        assert f"**`{key.rpartition(': ')[2]}`**: " in text
+def test_the_reference_tells_every_key_of_every_mapping_with_an_example() -> None:
+    whole = policy_reference.render()
+    conditions = {text.partition("\n")[0]: text for text in whole.split("## Conditions on ")[1:]}
+    for key, example in EXAMPLES.items():
+        record, _, name = key.rpartition(": ")
+        where, _, kind = record.partition(" of ")
+        if where in ("match", "unless", "evidence") and kind:
+            assert f"**`{name}`**: " in conditions[kind].partition("\n## ")[0], key
+        else:
+            assert f"**`{name}`**: " in whole, key
+            assert example.rstrip() in whole, key
+
+
+def test_what_is_excused_is_told_where_the_same_is_matched() -> None:
+    texts = policy_reference.render().split("\n## ")
+    (host,) = [text for text in texts if text.startswith("Conditions on `observe: host`")]
+    assert "\nThe same in `match`, `unless` and `evidence`.\n" in host
+    (hits,) = [text for text in texts if text.startswith("Conditions on `observe: lastpymile`")]
+    assert "`evidence`. `together` in `match` alone.\n" in hits
