@@ -45,6 +45,8 @@ class HttpRequest:
     """`what` starts every error's message ("Submitting pkg:npm/a@1"). `key` None: nothing is authorised.
 
     `limit`: the largest body of an answer, in bytes after decompression; `total`: seconds for all of it.
+    `into` takes a success's body piece by piece, and the answer has none: for what is too large for the memory. Its
+    OSError would be taken for the network's: it is to raise another one.
     """
 
     what: str
@@ -55,6 +57,7 @@ class HttpRequest:
     key: Secret | None = None
     limit: int
     total: float
+    into: Callable[[bytes], object] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +134,7 @@ class Transport:
         verify, proxies = self._trust(request)
         timeout = (self._timeouts.connect, self._timeouts.read)
         with closing(self._adapter.send(prepared, timeout=timeout, verify=verify, proxies=proxies)) as response:
-            return HttpAnswer(
-                status=response.status_code, headers=response.headers, body=_body(response, request.limit)
-            )
+            return HttpAnswer(status=response.status_code, headers=response.headers, body=_body(response, request))
 
     def _trust(self, request: HttpRequest) -> tuple[bool | str, dict[str, str]]:
         """The CA bundle and the proxies that the environment names, as requests reads them.
@@ -151,15 +152,19 @@ class _Oversize(Exception):
     """The body breaks a limit; the text says which."""
 
 
-def _body(response: requests.Response, limit: int) -> bytes:
+def _body(response: requests.Response, request: HttpRequest) -> bytes:
     if 300 <= response.status_code < 400:
         return b""
     if response.ok:
-        body = b"".join(_unpacked(response, limit))
-        if not body and not {"Content-Length", "Transfer-Encoding"} & response.headers.keys():
+        kept: list[bytes] = []
+        take, size = request.into or kept.append, 0
+        for piece in _unpacked(response, request.limit):
+            take(piece)
+            size += len(piece)
+        if not size and not {"Content-Length", "Transfer-Encoding"} & response.headers.keys():
             # http.client takes an end within the headers for the end of the headers.
             raise http.client.IncompleteRead(b"")
-        return body
+        return b"".join(kept)
     try:
         return b"".join(_unpacked(response, MAX_ERROR_BYTES))
     except (_Oversize, *_Failure):

@@ -4,8 +4,10 @@ Whatever a package's metadata asks for, the package manager can reach this addre
 of its own, so that nobody else on the machine is served, and what a lockfile pins is all that this fetch sees.
 """
 
+import io
 import logging
 import secrets
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -104,12 +106,14 @@ class _RelayRequests(BaseHTTPRequestHandler):
             self._answer(403, Page(content=b""))  # any 5xx would be tried again
 
     def _answer(self, status: int, page: Page) -> None:
-        content = page.content if isinstance(page.content, bytes) else page.content.read_bytes()
-        self.send_response(status)
-        self.send_header("Content-Type", page.media_type)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with io.BytesIO(page.content) if isinstance(page.content, bytes) else page.content.open("rb") as content:
+            size = content.seek(0, io.SEEK_END)
+            content.seek(0)
+            self.send_response(status)
+            self.send_header("Content-Type", page.media_type)
+            self.send_header("Content-Length", str(size))
+            self.end_headers()
+            shutil.copyfileobj(content, self.wfile)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name for it
         """Nobody reads it."""

@@ -1,34 +1,38 @@
 """The registries over HTTPS: bounded, without anyone's credentials, and never off to a plain connection."""
 
+import io
+import math
+import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from urllib.parse import urljoin
 
 from scangate import urls
-from scangate.errors import ScangateError
+from scangate.errors import ScangateError, ServiceError
 from scangate.local.engines.base import Interrupted
 from scangate.local.fetch.base import MAX_ARCHIVE_BYTES, FetchError, IntegrityMismatch
 from scangate.local.fetch.digests import verify
+from scangate.web.addresses import Endpoint, any_address, read_url
+from scangate.web.errors import Unreachable
+from scangate.web.settings import Timeouts
 
 if TYPE_CHECKING:
-    import requests
+    from scangate.web.transport import HttpAnswer, Transport
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 """Of one index page. npm's longest are below 20 MB."""
+MAX_SECONDS = 600.0
+"""For one page or archive, with all redirects and tries."""
 CACHE_BYTES = 128 * 1024 * 1024
 CACHE_SECONDS = 300.0
 """A long-running service must learn of new versions."""
 MAX_REDIRECTS = 5
 TRIES = 3
-_CHUNK = 256 * 1024
-_TIMEOUTS = (10.0, 30.0)
-"""Seconds to connect, and between two pieces of an answer."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 
@@ -69,7 +73,9 @@ class Upstream:
         key = (url, accept)
         if (kept := self._kept(key)) is not None:
             return read(kept)
-        content = b"".join(self._tried(url, accept, MAX_DOCUMENT_BYTES, stop))
+        page = io.BytesIO()
+        self._fetch(url, accept, MAX_DOCUMENT_BYTES, page, stop)
+        content = page.getvalue()
         found = read(content)
         with self._lock:
             self._cache[key] = (self._clock(), content)
@@ -87,9 +93,9 @@ class Upstream:
             return content
 
     def download(self, url: str, target: Path, stop: Event) -> None:
-        """A file. Raises FetchError, NotThere, Interrupted."""
-        chunks = self._tried(url, "*/*", MAX_ARCHIVE_BYTES, stop)
-        target.write_bytes(b"".join(chunks))
+        """A file. Raises FetchError, NotThere, Interrupted, and OSError where it cannot be written."""
+        with target.open("wb") as file:
+            self._fetch(url, "*/*", MAX_ARCHIVE_BYTES, file, stop)
 
     def download_checked(self, what: str, url: str, target: Path, expected: tuple[str, ...], stop: Event) -> None:
         """A file that has one of these digests. Raises as `download` does, and IntegrityMismatch.
@@ -106,84 +112,99 @@ class Upstream:
             else:
                 return
 
-    def _tried(self, url: str, accept: str, most: int, stop: Event) -> list[bytes]:
+    def _fetch(self, url: str, accept: str, limit: int, into: BinaryIO, stop: Event) -> None:
+        ends = self._clock() + MAX_SECONDS
         for number in range(1, TRIES + 1):
+            if number > 1:
+                into.seek(0)
+                into.truncate()
             try:
-                return list(self._chunks(url, accept, most, stop))
+                return self._follow(url, accept, limit, _Writer(into, stop), ends)
             except _TransientError as exc:
-                if number == TRIES:
+                if number == TRIES or self._clock() >= ends:
                     raise FetchError(exc.message, exc.hint) from exc
             if stop.wait(self._pause_seconds * number):
                 raise Interrupted
         raise AssertionError
 
-    def _chunks(self, url: str, accept: str, most: int, stop: Event) -> Iterator[bytes]:
-        size = 0
-        with self._answer(url, accept) as answer:
-            for chunk in self._pieces(answer, url):
-                if stop.is_set():
-                    raise Interrupted
-                size += len(chunk)
-                if size > most:
-                    raise FetchError(f"{_shown(url)}: larger than {most} bytes.", "It is not analysed.")
-                yield chunk
-
-    def _pieces(self, answer: "requests.Response", url: str) -> Iterator[bytes]:
-        import requests
-
-        try:
-            yield from answer.iter_content(_CHUNK)
-        except requests.RequestException as exc:
-            raise _unreachable(url, exc) from exc
-
-    @contextmanager
-    def _answer(self, url: str, accept: str) -> Iterator["requests.Response"]:
-        """The answer to a GET, redirects followed by hand."""
-        import requests
-
+    def _follow(self, url: str, accept: str, limit: int, write: "_Writer", ends: float) -> None:
+        """A GET, redirects followed by hand: each may lead to another host."""
         for _ in range(MAX_REDIRECTS + 1):
-            _require_protected(url)
-            try:
-                answer = self._session().get(
-                    url, headers={"Accept": accept}, stream=True, timeout=_TIMEOUTS, allow_redirects=False
-                )
-            except (requests.RequestException, ValueError) as exc:
-                raise _unreachable(url, exc) from exc
-            with answer:
-                if answer.status_code not in _REDIRECTS:
-                    _check_status(answer.status_code, url)
-                    yield answer
-                    return
-                url = urljoin(url, answer.headers.get("Location", ""))
+            answer = self._exchange(url, accept, limit, write, ends)
+            if answer.status not in _REDIRECTS:
+                return _check_status(answer.status, url)
+            url = urljoin(url, answer.headers.get("Location", ""))
         raise FetchError(f"{_shown(url)}: more than {MAX_REDIRECTS} redirects.", "Look at the registry's address.")
 
-    def _session(self) -> "requests.Session":
-        """One for each thread: requests does not promise more."""
-        session: requests.Session | None = getattr(self._threads, "session", None)
-        if session is None:
-            session = self._threads.session = _new_session()
-        return session
+    def _exchange(self, url: str, accept: str, limit: int, write: "_Writer", ends: float) -> "HttpAnswer":
+        from scangate.web.transport import HttpRequest
+
+        request = HttpRequest(
+            what=_shown(url),
+            method="GET",
+            target=_target(url),
+            headers={"Accept": accept},
+            limit=limit,
+            total=float(max(1, math.ceil(ends - self._clock()))),
+            into=write,
+        )
+        try:
+            return self._transport().exchange(request)
+        except _NotWritten as exc:
+            raise exc.reason from exc
+        except Unreachable as exc:
+            raise _TransientError(exc.message, exc.hint) from exc
+        except ServiceError as exc:
+            raise FetchError(exc.message, exc.hint) from exc
+
+    def _transport(self) -> "Transport":
+        """One for each thread, as its connections are."""
+        from scangate.web.transport import Transport
+
+        transport: Transport | None = getattr(self._threads, "transport", None)
+        if transport is None:
+            transport = Transport(any_address, timeouts=Timeouts(), clock=self._clock, resolve=socket.getaddrinfo)
+            self._threads.transport = transport
+        return transport
 
 
-def _new_session() -> "requests.Session":
-    import requests
+class _NotWritten(Exception):
+    """The disk did not do its part: no fault of the network, which OSError is taken for."""
 
-    session = requests.Session()
-    session.headers["User-Agent"] = "scangate"
-    session.auth = _unchanged  # with any `auth` at all, requests leaves ~/.netrc alone
-    return session
-
-
-def _unchanged(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
-    return request
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-def _require_protected(url: str) -> None:
+class _Writer:
+    """Takes the pieces of a body as they come. Raises Interrupted where it is to stop."""
+
+    def __init__(self, into: BinaryIO, stop: Event) -> None:
+        self._into = into
+        self._stop = stop
+
+    def __call__(self, piece: bytes) -> None:
+        if self._stop.is_set():
+            raise Interrupted
+        try:
+            self._into.write(piece)
+        except OSError as exc:
+            raise _NotWritten(exc) from exc
+
+
+def _target(url: str) -> Endpoint:
     """https, or this machine (tests, a local mirror); no user and no password in it."""
-    parts = urlsplit(url)
-    plain_scheme = parts.scheme == "http" and not urls.is_plain(url)
-    if (parts.scheme != "https" and not plain_scheme) or urls.host_of(url) is None or parts.username is not None:
-        raise FetchError(f"{_shown(url)}: not a plain https address.", "Packages are fetched over https alone.")
+    try:
+        endpoint = read_url(url.partition("#")[0])
+    except ValueError as exc:
+        raise _unprotected(url) from exc
+    if endpoint.scheme != "https" and not endpoint.is_loopback:
+        raise _unprotected(url)
+    return endpoint
+
+
+def _unprotected(url: str) -> FetchError:
+    return FetchError(f"{_shown(url)}: not a plain https address.", "Packages are fetched over https alone.")
 
 
 def _check_status(status: int, url: str) -> None:
@@ -195,10 +216,6 @@ def _check_status(status: int, url: str) -> None:
     if status in _AGAIN:
         raise _TransientError(f"{_shown(url)}: the registry answers {status}.", hint)
     raise FetchError(f"{_shown(url)}: the registry answers {status}.", hint)
-
-
-def _unreachable(url: str, exc: Exception) -> _TransientError:
-    return _TransientError(f"{_shown(url)}: out of reach ({type(exc).__name__}).", "Check the network, and try again.")
 
 
 def _shown(url: str) -> str:

@@ -7,8 +7,8 @@ import json
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -65,6 +65,7 @@ class Registry:
     url: str = ""
     pages: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
     later: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
+    streams: dict[str, tuple[Callable[[], Iterator[bytes]], int | None]] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
     def put(self, path: str, content: bytes, status: int = 200, then: bytes | None = None, **headers: str) -> str:
@@ -73,6 +74,10 @@ class Registry:
         if then is not None:
             self.later[path] = (status, then, headers)
         return self.url + path
+
+    def stream(self, path: str, pieces: Callable[[], Iterator[bytes]], *, length: int | None = None) -> None:
+        """Answer with pieces as they come, of `length` bytes in all as the header has it (none: until the end)."""
+        self.streams[path] = (pieces, length)
 
     def npm(self, name: str, version: str, files: Files | None = None, **manifest: Any) -> str:
         """Publish; returns the tarball's sha512 as "sha512:hex"."""
@@ -109,6 +114,9 @@ def running() -> Iterator[Registry]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             registry.asked.append((self.path, self.headers["Authorization"]))
+            if self.path in registry.streams:
+                self._stream(*registry.streams[self.path])
+                return
             status, content, headers = registry.pages.get(self.path, (404, b"", {}))
             if self.path in registry.later:
                 registry.pages[self.path] = registry.later.pop(self.path)
@@ -120,6 +128,15 @@ def running() -> Iterator[Registry]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def _stream(self, pieces: Callable[[], Iterator[bytes]], length: int | None) -> None:
+            self.send_response(200)
+            if length is not None:
+                self.send_header("Content-Length", str(length))
+            self.end_headers()
+            with suppress(ConnectionError):  # the client may have had enough
+                for piece in pieces():
+                    self.wfile.write(piece)
 
         def log_message(self, *args: object) -> None:
             pass

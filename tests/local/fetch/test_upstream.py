@@ -1,5 +1,8 @@
 import hashlib
 import json
+import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -69,7 +72,7 @@ def test_what_stays_is_told(upstream: Upstream, registry: Registry) -> None:
         _get(upstream, registry.put("/forbidden", b"", status=403))
     with pytest.raises(FetchError, match="answers 500"):
         _get(upstream, registry.put("/broken", b"", status=500))
-    with pytest.raises(FetchError, match="out of reach"):
+    with pytest.raises(FetchError, match="cannot be reached"):
         _get(upstream, "http://127.0.0.1:9/")
 
 
@@ -94,9 +97,59 @@ def test_redirects_are_followed_and_counted(upstream: Upstream, registry: Regist
 def test_too_much_is_not_read(
     upstream: Upstream, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_ARCHIVE_BYTES", 3)
-    with pytest.raises(FetchError, match="larger than 3 bytes"):
-        upstream.download(registry.put("/large", b"1234"), tmp_path / "file", Event())
+    monkeypatch.setattr(module, "MAX_ARCHIVE_BYTES", 3 * 1024)
+    with pytest.raises(FetchError, match="larger than 3 KiB"):
+        upstream.download(registry.put("/large", b"1" * 3073), tmp_path / "file", Event())
+
+
+def test_an_archive_is_written_as_it_comes(upstream: Upstream, registry: Registry, tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    half = b"x" * 1024 * 1024
+
+    def sent() -> Iterator[bytes]:
+        yield half
+        deadline = time.monotonic() + 20
+        while target.stat().st_size < len(half) / 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield b"1" if target.stat().st_size >= len(half) / 2 else b"0"
+
+    registry.stream("/large", sent)
+    upstream.download(registry.url + "/large", target, Event())
+    assert target.read_bytes() == half + b"1"
+
+
+def test_a_registry_that_never_ends_is_given_up_though_it_never_rests(registry: Registry, tmp_path: Path) -> None:
+    seconds = count(step=50)  # each look at the clock is 50 seconds after the last one
+    upstream = Upstream(pause_seconds=0.01, clock=lambda: float(next(seconds)))
+
+    def sent() -> Iterator[bytes]:
+        while True:
+            yield b"x" * 1024
+
+    registry.stream("/endless", sent)
+    with pytest.raises(FetchError, match=r"did not finish within \d+ seconds"):
+        upstream.download(registry.url + "/endless", tmp_path / "file", Event())
+    assert next(seconds) < 2 * module.MAX_SECONDS
+
+
+def test_what_an_unfinished_try_has_written_is_no_part_of_the_file(
+    upstream: Upstream, registry: Registry, tmp_path: Path
+) -> None:
+    def sent() -> Iterator[bytes]:
+        del registry.streams["/broken"]
+        registry.put("/broken", b"all")
+        yield b"cut off"
+
+    registry.stream("/broken", sent, length=100)
+    target = tmp_path / "file"
+    upstream.download(registry.url + "/broken", target, Event())
+    assert target.read_bytes() == b"all"
+
+
+def test_a_full_disk_is_not_the_networks_fault(upstream: Upstream, registry: Registry) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        upstream.download(registry.put("/file", b"x" * 100_000), Path("/dev/full"), Event())
+    assert len(registry.asked) == 1
 
 
 def test_nobodys_credentials(
