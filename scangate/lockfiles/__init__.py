@@ -115,7 +115,7 @@ def _last_line(path: str, files: Files) -> Iterator[None]:
         yield
     except LockfileError as exc:
         if (files.read(path) or b"").startswith(_LFS_POINTER):
-            problem = "it is a pointer of Git LFS: what the lockfile holds is not here"
+            problem = "it is a pointer of Git LFS: what the lockfile holds is not here."
             hint = (
                 "Run `git lfs pull`, or better take it out of LFS: in git's objects, where the base is, it stays one."
             )

@@ -58,14 +58,14 @@ def _decode(content: bytes, path: str) -> str:
     if len(content) > MAX_LOCKFILE_BYTES:
         raise LockfileError(
             path,
-            f"larger than {MAX_LOCKFILE_BYTES // 1024**2} MiB",
+            f"larger than {MAX_LOCKFILE_BYTES // 1024**2} MiB.",
             "Check what made this file: no real lockfile is so large.",
         )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
-        raise LockfileError(path, "not UTF-8", "Save the file as UTF-8, or make it anew.", line=line) from exc
+        raise LockfileError(path, "not UTF-8.", "Save the file as UTF-8, or make it anew.", line=line) from exc
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -97,13 +97,13 @@ class _Reader:
         found, end = self._object(start, shape, like or Object(), 1)
         end = self._skip(end)
         if end != len(self.text):
-            raise self._error(end, "text behind the end of the document")
+            raise self._error(end, "text behind the end of the document.")
         return found
 
     def _object(self, start: int, shape: Shape, like: Object, depth: int) -> tuple[Object, int]:
         """The object that starts at `start` with "{", and the position behind its "}"."""
         if depth > MAX_DEPTH:
-            raise self._error(start, f"nested deeper than {MAX_DEPTH} levels")
+            raise self._error(start, f"nested deeper than {MAX_DEPTH} levels.")
         text, count, next_member = self.text, self.text.count, _NEXT_MEMBER.match
         found = Object()
         lines, every, known = found.lines, shape.get("*"), like.texts
@@ -145,8 +145,8 @@ class _Reader:
     def _misplaced(self, position: int) -> LockfileError:
         """What stands at `position` instead of a member, or of what follows one."""
         if not self.text.startswith(",", position):
-            return self._error(position, 'a key in double quotes, a "," or a "}" is missing here')
-        return self._error(self._skip(position + 1), "a key in double quotes, with a colon, is missing here")
+            return self._error(position, 'a key in double quotes, a "," or a "}" is missing here.')
+        return self._error(self._skip(position + 1), "a key in double quotes, with a colon, is missing here.")
 
     def _leaf(self, start: int) -> tuple[object, int]:
         try:
@@ -156,10 +156,10 @@ class _Reader:
         except _DuplicateKeyError as exc:
             raise self._duplicate(*_find_duplicate(self.text, start)) from exc
         except RecursionError as exc:
-            raise self._error(start, "nested too deeply") from exc
+            raise self._error(start, "nested too deeply.") from exc
         except ValueError as exc:
             # NaN, or an integer of thousands of digits.
-            raise self._error(start, "a number that is not valid") from exc
+            raise self._error(start, "a number that is not valid.") from exc
 
     def _skip(self, position: int) -> int:
         space = _SPACE.match(self.text, position)
@@ -168,24 +168,24 @@ class _Reader:
 
     def _not_an_object(self, start: int) -> LockfileError:
         if start == len(self.text):
-            return LockfileError(self.path, "empty", "Make it anew with the package manager.")
+            return LockfileError(self.path, "empty.", "Make it anew with the package manager.")
         if not self.text.startswith(("[", '"', "null", "true", "false")):
-            return self._error(start, 'a "{" is missing here')
+            return self._error(start, 'a "{" is missing here.')
         self._leaf(start)
-        return LockfileError(self.path, "holds no JSON object", "Make it anew with the package manager.", line=1)
+        return LockfileError(self.path, "holds no JSON object.", "Make it anew with the package manager.", line=1)
 
     def _duplicate(self, position: int, key: str) -> LockfileError:
         line = self.text.count("\n", 0, position) + 1
         hint = "Remove one of the two, or make the file anew: readers differ in which one counts."
-        return LockfileError(self.path, f"the key {_shortened(key)} stands twice in one object", hint, line=line)
+        return LockfileError(self.path, f"the key {_shortened(key)} stands twice in one object.", hint, line=line)
 
     def _error(self, position: int, problem: str) -> LockfileError:
         place = partial(LockfileError, self.path, line=self.text.count("\n", 0, position) + 1)
         column = position - self.text.rfind("\n", 0, position)
         if _CONFLICT.search(self.text):
-            return place("broken JSON, with marks of a merge conflict", "Resolve the conflict first.", column=column)
+            return place("broken JSON, with marks of a merge conflict.", "Resolve the conflict first.", column=column)
         if position >= len(self.text):
-            problem = "the text ends in the middle of the document"
+            problem = "the text ends in the middle of the document."
         return place(f"broken JSON: {problem}", "Restore the file, or make it anew.", column=column)
 
 

@@ -45,7 +45,7 @@ def content_of(path: str, files: Files) -> bytes:
     """Raises LockfileError where there is no such file."""
     content = files.read(path)
     if content is None:
-        raise LockfileError(path, "no such file", "Check the path.")
+        raise LockfileError(path, "no such file.", "Check the path.")
     return content
 
 
@@ -73,7 +73,7 @@ def lockfile_of(document: jsonlines.Object, path: str, files: Files, registries:
     elif packages is None:
         tree = npm_entries.from_dependencies(document, path, _manifest(folder, files))
     else:
-        raise LockfileError(path, "packages are not an object", _HINT, line=document.lines["packages"])
+        raise LockfileError(path, "packages are not an object.", _HINT, line=document.lines["packages"])
     dependencies = dependencies_of(tree, path, npmrc.read(folder, files), registries)
     return Lockfile(path=path, format=NAME, dependencies=dependencies, facts=facts), tree
 
@@ -83,12 +83,12 @@ def _check_version(document: jsonlines.Object, path: str) -> None:
     if version is None and "dependencies" in document and "packages" not in document:
         return  # a shrinkwrap of npm 2 to 4
     if version is None:
-        raise LockfileError(path, "not a package-lock: it has no lockfileVersion", _HINT, line=1)
+        raise LockfileError(path, "not a package-lock: it has no lockfileVersion.", _HINT, line=1)
     # A bool is an int, and True == 1.
     if isinstance(version, bool) or version not in _VERSIONS:
         shown = repr(version)[:40]
         hint = "scangate reads versions 1, 2 and 3: use npm's --lockfile-version, or a newer scangate."
-        raise LockfileError(path, f"lockfileVersion {shown} is unknown", hint, line=document.lines["lockfileVersion"])
+        raise LockfileError(path, f"lockfileVersion {shown} is unknown.", hint, line=document.lines["lockfileVersion"])
 
 
 def _manifest(folder: str, files: Files) -> jsonlines.Object | None:
@@ -106,7 +106,7 @@ def dependencies_of(tree: Tree, path: str, config: npmrc.Npmrc, registries: Regi
     try:
         paths = shortest_paths(tree, labels, at)
     except TooDeepError as exc:
-        problem = f"more than {MAX_PATH} packages need one another in a row"
+        problem = f"more than {MAX_PATH} packages need one another in a row."
         raise LockfileError(path, problem, _HINT, line=exc.entry.line) from exc
     return tuple(
         _dependency(entry, source, scopes[label], way, path)

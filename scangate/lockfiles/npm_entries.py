@@ -83,7 +83,7 @@ class _BadEntryError(Exception):
 
     def at(self, path: str, entry: str, line: int | None) -> LockfileError:
         shown = entry if len(entry) <= 100 else entry[:100] + "…"
-        return LockfileError(path, f"entry {shown!r} {self}", _HINT, line=line)
+        return LockfileError(path, f"entry {shown!r} {self}.", _HINT, line=line)
 
 
 def _object(value: object) -> dict[str, object]:
@@ -287,7 +287,7 @@ def _nested(members: Mapping[str, object], place: str, path: str) -> Iterator[En
         return
     if not isinstance(dependencies, Object):
         line = members.lines["dependencies"] if isinstance(members, Object) else None
-        raise LockfileError(path, "dependencies are not an object", _HINT, line=line)
+        raise LockfileError(path, "dependencies are not an object.", _HINT, line=line)
     for name, value in dependencies.items():
         line = dependencies.lines[name]
         try:

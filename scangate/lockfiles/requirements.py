@@ -221,7 +221,7 @@ def _purl(name: str, version: str, line: LogicalLine) -> str:
         return purls.pypi(name, version)
     except PurlError as exc:
         hint = "Write a version as PEP 440 has it."
-        raise line.error(f"{shown(f'{name}=={version}')} cannot be written as a package URL", hint) from exc
+        raise line.error(f"{shown(f'{name}=={version}')} cannot be written as a package URL.", hint) from exc
 
 
 def _plain_http(url: str, line: LogicalLine) -> LockFact:

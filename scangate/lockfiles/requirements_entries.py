@@ -95,7 +95,7 @@ def parse_editable(text: str, line: LogicalLine) -> Requirement:
     """Read what stands behind "-e": a directory, a version control URL or `name @ URL`. Raises LockfileError."""
     _bound(text, line)
     if not text:
-        raise line.error("-e without anything", _HINT)
+        raise line.error("-e without anything.", _HINT)
     if _NAMED_LINK.match(text):
         head, _, marker = text.partition(";")
         found = _named(head.strip(), _marker(marker.strip(), line), line)
@@ -112,7 +112,7 @@ def parse_editable(text: str, line: LogicalLine) -> Requirement:
         case Link(kind=Kind.FILE, url=url):  # whatever its name: pip takes a directory or nothing
             kind = Kind.LOCAL
         case _:
-            raise line.error(f"{shown(text)} is neither a directory nor a version control URL", _HINT)
+            raise line.error(f"{shown(text)} is neither a directory nor a version control URL.", _HINT)
     return Requirement(name=found.name, link=Link(kind=kind, url=url), marker=found.marker, editable=True)
 
 
@@ -127,7 +127,7 @@ def _named(head: str, marker: str, line: LogicalLine) -> Requirement:
         parsed = Parsed(head)
     except (InvalidRequirement, RecursionError) as exc:
         why = str(exc).partition("\n")[0]
-        raise line.error(f"{shown(head)} is not a requirement: {shown(why)[1:-1]}", _HINT) from exc
+        raise line.error(f"{shown(head)} is not a requirement: {shown(why)[1:-1]}.", _HINT) from exc
     name = normalise_pypi_name(parsed.name)
     if parsed.url is not None:
         if not _is_url(parsed.url):
@@ -151,7 +151,7 @@ def _marker(text: str, line: LogicalLine) -> str:
     try:
         return str(Marker(text))
     except (InvalidMarker, RecursionError) as exc:
-        raise line.error(f"{shown(text)} is not an environment marker", _HINT) from exc
+        raise line.error(f"{shown(text)} is not an environment marker.", _HINT) from exc
 
 
 def _link(url: str, line: LogicalLine, name: str | None = None) -> Link:
@@ -179,7 +179,7 @@ def _filename(url: str, line: LogicalLine) -> str:
     try:
         path = unquote(urlsplit(url).path) if _URL_START.match(url) else url
     except ValueError as exc:
-        raise line.error(f"{shown(url)} is not a URL", _HINT) from exc
+        raise line.error(f"{shown(url)} is not a URL.", _HINT) from exc
     return path.rstrip("/").rpartition("/")[2]
 
 
@@ -193,7 +193,7 @@ def _from_filename(filename: str, name: str | None, line: LogicalLine) -> tuple[
         try:
             wheel_name, wheel_version, *_ = parse_wheel_filename(filename)
         except (InvalidWheelFilename, ValueError) as exc:
-            raise line.error(f"{shown(filename)} is not the file name of a wheel", _HINT) from exc
+            raise line.error(f"{shown(filename)} is not the file name of a wheel.", _HINT) from exc
         return wheel_name, str(wheel_version)
     try:
         sdist_name, sdist_version = parse_sdist_filename(filename)
@@ -232,7 +232,7 @@ def _scheme(text: str) -> str:
 def _bound(text: str, line: LogicalLine) -> None:
     """packaging's parser recurses and backtracks: it gets no more than any real requirement needs."""
     if len(text) > MAX_REQUIREMENT_CHARACTERS:
-        raise line.error(f"a requirement longer than {MAX_REQUIREMENT_CHARACTERS} characters", _HINT)
+        raise line.error(f"a requirement longer than {MAX_REQUIREMENT_CHARACTERS} characters.", _HINT)
 
 
 def _refuse_variable(text: str, line: LogicalLine) -> None:
@@ -240,6 +240,6 @@ def _refuse_variable(text: str, line: LogicalLine) -> None:
     found = _VARIABLE.search(text)
     if found is not None:
         raise line.error(
-            f"the value of {found[0]} decides what is installed, and scangate does not read it",
+            f"the value of {found[0]} decides what is installed, and scangate does not read it.",
             "Write the name, version or path out; a variable may stand only inside a URL with its scheme.",
         )

@@ -73,12 +73,12 @@ def _decode(data: bytes, encoding: str, path: str) -> str:
     try:
         name = codecs.lookup(encoding).name.replace("_", "-")
         if name in _REFUSED_CODECS:
-            raise LockfileError(path, f"its comment declares the encoding {encoding}, which hides its text", hint)
+            raise LockfileError(path, f"its comment declares the encoding {encoding}, which hides its text.", hint)
         return data.decode(name)
     except LookupError as exc:  # no such codec, or one that does not make text
-        raise LockfileError(path, f"its comment declares the encoding {encoding!r}, which is none", hint) from exc
+        raise LockfileError(path, f"its comment declares the encoding {encoding!r}, which is none.", hint) from exc
     except UnicodeError as exc:
-        raise LockfileError(path, f"it is not text in the encoding {encoding}", hint) from exc
+        raise LockfileError(path, f"it is not text in the encoding {encoding}.", hint) from exc
 
 
 def logical_lines(text: str, path: str) -> Iterator[LogicalLine]:
@@ -93,7 +93,7 @@ def logical_lines(text: str, path: str) -> Iterator[LogicalLine]:
         line = raw.rstrip(_LINE_ENDS)
         size += len(line)
         if size > MAX_LINE_CHARACTERS or number > MAX_LINES:
-            problem = f"a line longer than {MAX_LINE_CHARACTERS} characters, or more than {MAX_LINES} lines"
+            problem = f"a line longer than {MAX_LINE_CHARACTERS} characters, or more than {MAX_LINES} lines."
             raise LockfileError(path, problem, "Check what made this file, or exclude it.", line=started)
         is_comment = line.lstrip().startswith("#")
         if line.endswith("\\") and not is_comment:

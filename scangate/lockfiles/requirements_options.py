@@ -84,15 +84,15 @@ def _is_value(word: str) -> bool:
 
 def _parse(text: str, line: LogicalLine) -> Options:
     if len(text) > MAX_OPTIONS_CHARACTERS:
-        raise line.error(f"more than {MAX_OPTIONS_CHARACTERS} characters of options", _HINT)
+        raise line.error(f"more than {MAX_OPTIONS_CHARACTERS} characters of options.", _HINT)
     try:
         words = shlex.split(text)
     except ValueError as exc:
-        raise line.error("the options cannot be split into words: a quotation mark is not closed", _HINT) from exc
+        raise line.error("the options cannot be split into words: a quotation mark is not closed.", _HINT) from exc
     try:
         values, leftover = _parser().parse_args(words)
     except ValueError as exc:
-        raise line.error(f"pip refuses this line: {exc}", _HINT) from exc
+        raise line.error(f"pip refuses this line: {exc}.", _HINT) from exc
     return Options(
         requirement=tuple(values.requirement or ()),
         constraint=tuple(values.constraint or ()),

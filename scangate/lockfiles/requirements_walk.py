@@ -53,7 +53,7 @@ def walk(path: str, files: Files) -> Run:
     """Read `path` and all that it includes; each file once, cycles are an error as with pip. Raises LockfileError."""
     data = files.read(path)
     if data is None:
-        raise LockfileError(path, "there is no such file", "Check the path.")
+        raise LockfileError(path, "there is no such file.", "Check the path.")
     reader = _Walk(files=files)
     reader.read(path, data, is_constraint=False, stack=(posixpath.normpath(path),))
     return Run(
@@ -100,7 +100,7 @@ class _Walk:
         if statement is None:
             return
         if len(self.statements) == MAX_STATEMENTS:
-            raise statement.line.error(f"more than {MAX_STATEMENTS} requirements", "Check what made this file.")
+            raise statement.line.error(f"more than {MAX_STATEMENTS} requirements.", "Check what made this file.")
         self.statements.append(replace(statement, via=tuple(via)))
 
     def _statement(
@@ -118,7 +118,7 @@ class _Walk:
         for digest in options.hash:
             if digest.partition(":")[0] not in _STRONG_HASHES:
                 raise line.error(
-                    f"--hash {shown(digest)} is not of an algorithm that pip takes",
+                    f"--hash {shown(digest)} is not of an algorithm that pip takes.",
                     f"Write --hash=ALGORITHM:HEX with one of {', '.join(_STRONG_HASHES)}.",
                 )
         return Statement(
@@ -136,11 +136,11 @@ class _Walk:
         self._passed_over(options, line, option)
         path = _included_path((options.constraint if is_constraint else options.requirement)[0], line)
         if path in stack:
-            raise line.error(f"{shown(path)} includes itself, by way of this line", "Take one of the inclusions out.")
+            raise line.error(f"{shown(path)} includes itself, by way of this line.", "Take one of the inclusions out.")
         self.inclusions += 1
         if len(stack) > MAX_DEPTH or self.inclusions > MAX_INCLUDES:
             raise line.error(
-                f"more than {MAX_INCLUDES} inclusions, or deeper than {MAX_DEPTH}", "Check what the files include."
+                f"more than {MAX_INCLUDES} inclusions, or deeper than {MAX_DEPTH}.", "Check what the files include."
             )
         if not is_constraint:
             self.included.add(path)
@@ -149,7 +149,7 @@ class _Walk:
         data = self.files.read(path)
         if data is None:
             raise line.error(
-                f"it includes {shown(path)}, and there is no such file",
+                f"it includes {shown(path)}, and there is no such file.",
                 "Add the file to the repository, or take the line out.",
             )
         self.read(path, data, is_constraint=is_constraint, stack=(*stack, path))
@@ -184,15 +184,15 @@ def _included_path(target: str, line: LogicalLine) -> str:
     """The path in the tree that an inclusion means: relative to the including file."""
     if _URL.match(target) or "://" in target:
         raise line.error(
-            f"it includes the URL {shown(target)}: what that brings in is unknown, and scangate fetches nothing",
+            f"it includes the URL {shown(target)}: what that brings in is unknown, and scangate fetches nothing.",
             "Save that file in the repository and include it by its path.",
         )
     if "${" in target:
-        raise line.error(f"it includes {shown(target)}, a path that depends on the environment", "Write the path out.")
+        raise line.error(f"it includes {shown(target)}, a path that depends on the environment.", "Write the path out.")
     path = posixpath.normpath(posixpath.join(posixpath.dirname(line.path), target))
     if target.startswith("/") or path == ".." or path.startswith("../"):
         raise line.error(
-            f"it includes {shown(target)}, which is outside of the tree that is checked",
+            f"it includes {shown(target)}, which is outside of the tree that is checked.",
             "Run scangate in a directory that holds both files, or copy the file into this one.",
         )
     return path
@@ -201,11 +201,11 @@ def _included_path(target: str, line: LogicalLine) -> str:
 def _check_constraint(requirement: Requirement, line: LogicalLine) -> None:
     """pip's rule for files behind "-c"."""
     problem = (
-        "a constraint cannot be editable"
+        "a constraint cannot be editable."
         if requirement.editable
-        else "a constraint needs a name"
+        else "a constraint needs a name."
         if requirement.name is None
-        else "a constraint cannot have extras"
+        else "a constraint cannot have extras."
         if requirement.extras
         else None
     )

@@ -130,9 +130,9 @@ def test_depth_below_the_bound_is_fine() -> None:
 
 
 def test_what_is_not_utf8_is_refused() -> None:
-    assert problem(b'{\n"a": "\xff"}') == "a.json:2: not UTF-8"
-    assert problem('{"a": 1}'.encode("utf-16")) == "a.json:1: not UTF-8"
+    assert problem(b'{\n"a": "\xff"}') == "a.json:2: not UTF-8."
+    assert problem('{"a": 1}'.encode("utf-16")) == "a.json:1: not UTF-8."
 
 
 def test_size_is_bounded() -> None:
-    assert problem(b" " * (MAX_LOCKFILE_BYTES + 1)) == "a.json: larger than 64 MiB"
+    assert problem(b" " * (MAX_LOCKFILE_BYTES + 1)) == "a.json: larger than 64 MiB."

@@ -69,7 +69,7 @@ def test_a_wrong_type_in_packages(key: str, value: object, expected: str) -> Non
         {"node_modules/ok": entry("ok", "1.0.0"), "node_modules/bad": {**entry("bad", "1.0.0"), key: value}}
     )
     line = lock.splitlines().index('    "node_modules/bad": {') + 1
-    assert problem(lock) == f"package-lock.json:{line}: entry 'node_modules/bad' {expected}"
+    assert problem(lock) == f"package-lock.json:{line}: entry 'node_modules/bad' {expected}."
 
 
 @pytest.mark.parametrize(
@@ -86,19 +86,19 @@ def test_a_wrong_type_in_dependencies(key: str, value: object, expected: str) ->
     inner = {"version": "1.0.0", key: value}
     lock = nested({"ok": {**entry("ok", "1.0.0"), "dependencies": {"bad": inner}}})
     line = lock.splitlines().index('        "bad": {') + 1
-    assert problem(lock) == f"package-lock.json:{line}: entry 'bad' {expected}"
+    assert problem(lock) == f"package-lock.json:{line}: entry 'bad' {expected}."
 
 
 @pytest.mark.parametrize("value", [None, [], "1.0.0", 1])
 def test_an_entry_that_is_no_object(value: object) -> None:
-    assert problem(packages({"node_modules/a": value})).endswith("entry 'node_modules/a' is not an object")
-    assert problem(nested({"a": value})).endswith("entry 'a' is not an object")
+    assert problem(packages({"node_modules/a": value})).endswith("entry 'node_modules/a' is not an object.")
+    assert problem(nested({"a": value})).endswith("entry 'a' is not an object.")
 
 
 def test_dependencies_within_an_entry_of_a_wrong_type() -> None:
     lock = nested({"a": {"version": "1.0.0", "dependencies": ["b"]}})
     line = lock.splitlines().index('      "dependencies": [') + 1
-    assert problem(lock) == f"package-lock.json:{line}: dependencies are not an object"
+    assert problem(lock) == f"package-lock.json:{line}: dependencies are not an object."
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_odd_names_that_the_registry_took(name: str) -> None:
 
 
 def test_other_wrong_members() -> None:
-    assert problem(packages({"node_modules/a": {"link": True}})).endswith("is a link without a target")
-    assert problem(packages({}, workspaces="packages/*")).endswith("has workspaces that are not a list of paths")
-    assert problem(packages({}, workspaces=[1])).endswith("has workspaces that are not a list of paths")
-    assert problem(packages({"vendor/a b": {"resolved": "x"}})).endswith("which cannot be a package's name")
+    assert problem(packages({"node_modules/a": {"link": True}})).endswith("is a link without a target.")
+    assert problem(packages({}, workspaces="packages/*")).endswith("has workspaces that are not a list of paths.")
+    assert problem(packages({}, workspaces=[1])).endswith("has workspaces that are not a list of paths.")
+    assert problem(packages({"vendor/a b": {"resolved": "x"}})).endswith("which cannot be a package's name.")
 
 
 def test_files_beside_the_lockfile() -> None:
-    with pytest.raises(LockfileError, match=r"^sub/package-lock\.json: no such file$"):
+    with pytest.raises(LockfileError, match=r"^sub/package-lock\.json: no such file\.$"):
         npm.read("sub/package-lock.json", Memory(), NO_REGISTRIES)
     files = {"sub/package-lock.json": nested({}), "sub/package.json": "{"}
     with pytest.raises(LockfileError, match=r"^sub/package\.json:1:2: broken JSON"):
@@ -183,7 +183,7 @@ def test_a_chain_written_to_fill_the_memory_is_refused() -> None:
     assert len(read(chain(MAX_PATH)).dependencies[-1].path) == MAX_PATH
     text = chain(20_000)
     line = text.splitlines().index(f'    "node_modules/p{MAX_PATH}": {{') + 1
-    assert problem(text) == f"package-lock.json:{line}: more than {MAX_PATH} packages need one another in a row"
+    assert problem(text) == f"package-lock.json:{line}: more than {MAX_PATH} packages need one another in a row."
 
 
 def test_a_location_that_means_another_place_on_windows_is_refused() -> None:
