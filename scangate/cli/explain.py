@@ -61,7 +61,8 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from scangate.cli import lastrun
 
     policy = project.load_policy(args.policy, context)
-    _check_rule(args.rule, policy)
+    if args.rule is not None:
+        policy.rule(args.rule)
     last = lastrun.handed_in(args.verdict, context) if args.verdict else lastrun.load(context)
     listed = _listed(args.what, policy, context)
     key = listed.key if listed is not None else _canonical(args.what)
@@ -109,14 +110,6 @@ def _canonical(what: str) -> str:
         hint = "Write pkg:TYPE/NAME@VERSION, or LOCKFILE:LINE."
         raise UsageError(f"{what}: neither a purl, nor a line of a lockfile, nor a package's key", hint)
     return what
-
-
-def _check_rule(rule: str | None, policy: "Policy") -> None:
-    from scangate.policy import suggest
-
-    names = [each.id for each in policy.rules]
-    if rule is not None and rule not in names:
-        raise UsageError(f"there is no rule {rule!r}", suggest.hint(rule, names))
 
 
 # ------------------------------------------------------------------------------------------------ what is known

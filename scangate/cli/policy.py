@@ -100,16 +100,13 @@ def _lints(policy: "Policy", context: Context) -> "tuple[PolicyNotice, ...]":
 
 
 def _show(rule: str | None, named: Path | None, context: Context) -> int:
-    from scangate.policy import show, suggest
+    from scangate.policy import show
 
     policy = project.load_policy(named, context)
     if rule is None:
         context.show(*show.policy(policy))
         return ExitCode.PASS
-    found = next((each for each in policy.rules if each.id == rule), None)
-    if found is None:
-        raise UsageError(f"there is no rule {rule!r}", suggest.hint(rule, (each.id for each in policy.rules)))
-    context.show(*show.rule(found, policy), *_examples(rule, named, context))
+    context.show(*show.rule(policy.rule(rule), policy), *_examples(rule, named, context))
     return ExitCode.PASS
 
 
@@ -193,9 +190,7 @@ def _refuse_unknown(cases: "Sequence[Case]", policy: "Policy") -> None:
     from scangate.policy import suggest, trial
 
     problems = [
-        PolicyProblem(
-            file, int(line), 1, f"there is no rule {rule!r}", suggest.hint(rule, (r.id for r in policy.rules))
-        )
+        PolicyProblem(file, int(line), 1, *suggest.no_rule(rule, (each.id for each in policy.rules)))
         for case, rule in trial.unknown_rules(cases, policy)
         for file, _, line in [case.where.rpartition(":")]
     ]

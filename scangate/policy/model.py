@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar, assert_never
 from urllib.parse import unquote
 
+from scangate.errors import UsageError
 from scangate.models.analysis import Engine, OutcomeCode, Phase
 from scangate.models.changes import ChangeKind
 from scangate.models.lockfile import Ecosystem, Relation, Scope
@@ -239,6 +240,16 @@ class Policy(NamedTuple):
     exclude: tuple[str, ...] = ()
     hook: Mapping[OutcomeCode, Decided[OutcomeAction]] = MappingProxyType({})
     """What outcomes do in a hook alone: of HOOK_OUTCOMES."""
+
+    def rule(self, name: str) -> Rule:
+        """The rule of that name. Raises UsageError where there is none."""
+        from scangate.policy import suggest
+
+        for each in self.rules:
+            if each.id == name:
+                return each
+        problem, hint = suggest.no_rule(name, (each.id for each in self.rules))
+        raise UsageError(f"{problem}.", hint)
 
     def in_hook(self) -> "Policy":
         """The policy that holds in a commit or push hook, outside of CI: with the outcomes of `hook`."""

@@ -70,7 +70,7 @@ class RuleReader:
         """Add a problem where no rule has this id."""
         name = str(leaf.value)
         if name not in rules:
-            self._problems.add(leaf.place, f"there is no rule {name!r}", suggest.hint(name, rules))
+            self._problems.add(leaf.place, *suggest.no_rule(name, rules))
 
     def check_excuse(self, excuse: Entry, observe: Observe, result: str) -> None:
         """Add a problem where a pattern alone excuses all there is; beside other conditions it only has no effect."""

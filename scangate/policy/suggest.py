@@ -15,6 +15,11 @@ def nearest(word: str, valid: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(folded[:100], words, n=1, cutoff=0.6)), None)
 
 
+def no_rule(name: str, rules: Iterable[str]) -> tuple[str, str]:
+    """What to say of a rule's name that is none, and the hint."""
+    return f"there is no rule {name!r}", hint(name, rules)
+
+
 def hint(word: str, valid: Iterable[str]) -> str:
     """What to write instead of `word`: the nearest valid word, else the valid words."""
     words = sorted(map(str, valid))
