@@ -6,9 +6,16 @@ from typing import NamedTuple
 from scangate.models.analysis import Phase
 from scangate.models.lockfile import LockFact
 
+CONTACTS = ("dns", "socket")
+"""How a host is contacted: `HostContacted.via`."""
+BAIT_PLACES = ("argv", "host", "sent", "stdout", "stderr")
+"""Where a planted secret's value turns up: `BaitSeen.where`."""
+LASTPYMILE_LISTS = ("phantom", "low_risk", "medium_risk", "high_risk")
+"""The lists of LastPyMile's reports, without "_files", by growing risk: `LastPyMileHit.list`."""
+
 
 class HostContacted(NamedTuple):
-    """A name that was looked up or connected to: lower case, no trailing dot. `via` is "dns", "socket" or both.
+    """A name that was looked up or connected to: lower case, no trailing dot. `via` is of CONTACTS, one or both.
 
     `record_types` are the DNS types asked for ("A", "TXT").
     """
@@ -59,7 +66,7 @@ class FileTouched(NamedTuple):
 class BaitSeen(NamedTuple):
     """A planted secret's *value* outside the environment.
 
-    `where` is "argv", "host", "sent" (what reached the sandbox's own servers), "stdout" or "stderr".
+    `where` is of BAIT_PLACES; "sent" is what reached the sandbox's own servers.
     """
 
     phase: Phase
@@ -74,7 +81,7 @@ class BaitSeen(NamedTuple):
 class LastPyMileHit(NamedTuple):
     """One suspicious place in a file of a release that is not (so) in its source repository.
 
-    `list` is the report's list without "_files": "phantom", "low_risk", "medium_risk", "high_risk".
+    `list` is the report's list, of LASTPYMILE_LISTS.
     `added`: the hit's line is among the added lines, or there is no closest source file.
     `test_id`/`test_name` are empty for a file that is listed without a hit.
     """

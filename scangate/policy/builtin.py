@@ -1745,7 +1745,7 @@ POLICY = Policy(
                     Condition(key="added", values=(True,)),
                 ),
                 unless=(
-                    (Condition(key="tests", values=("^import_|^B4[0-9]{2}$",)),),
+                    (Condition(key="test", values=("^import_|^B4[0-9]{2}$",)),),
                     (Condition(key="file", values=("(^|/)_?vendor(ed)?/",)),),
                 ),
                 together=(
@@ -1774,7 +1774,7 @@ POLICY = Policy(
                     Condition(key="file", values=("(^|/)setup\\.py$|\\.pth$",)),
                     Condition(key="added", values=(True,)),
                     Condition(
-                        key="tests",
+                        key="test",
                         values=(
                             "(?i)(^|_)(exec|eval|system|popen|shell|cdll|runsource|marshal)|b64|base64|decompress|urlopen|urlretrieve|socket|download",
                             "^B(102|302|307|310|602|605|609)$",
@@ -1784,7 +1784,7 @@ POLICY = Policy(
                 unless=(
                     (
                         Condition(
-                            key="tests",
+                            key="test",
                             values=("^import_|^B4[0-9]{2}$|^subprocess_without_shell|^start_process_with_no_shell",),
                         ),
                     ),
@@ -1804,7 +1804,7 @@ POLICY = Policy(
                 observe=Observe.LASTPYMILE,
                 match=(Condition(key="added", values=(True,)),),
                 unless=(
-                    (Condition(key="tests", values=("^import_|^B4[0-9]{2}$",)),),
+                    (Condition(key="test", values=("^import_|^B4[0-9]{2}$",)),),
                     (
                         Condition(
                             key="file",
@@ -1846,7 +1846,7 @@ POLICY = Policy(
                     ),
                     Condition(key="added", values=(True,)),
                 ),
-                unless=((Condition(key="tests", values=("^import_|^B4[0-9]{2}$",)),),),
+                unless=((Condition(key="test", values=("^import_|^B4[0-9]{2}$",)),),),
                 together=(
                     (
                         "(?i)exec|eval|compile|system|popen|subprocess|spawn|cdll|runsource|start_process|shell",

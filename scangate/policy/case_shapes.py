@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from scangate.models.analysis import Phase
 from scangate.models.changes import ChangeKind
 from scangate.models.lockfile import Relation, Scope
-from scangate.models.verdict import Status
-from scangate.policy.conditions import KINDS, PORT
+from scangate.models.observations import BAIT_PLACES, CONTACTS, LASTPYMILE_LISTS
+from scangate.models.verdict import Action, Status
+from scangate.policy.conditions import KINDS, PORT, RECORD_TYPE
 from scangate.policy.model import Observe
 from scangate.policy.shapes import HOST, KEBAB, Day, Either, Field, Flag, Integer, Many, Record, Tagged, Text, Word
 
@@ -58,14 +59,14 @@ OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
             example=_seen("host: collect.example", "net-on-install"),
         ),
         Field(
-            name="record-types",
-            shape=Many(item=Text(what="a DNS record type", pattern="[A-Z][A-Z0-9]*", longest=16), single=True),
+            name="record-type",
+            shape=Many(item=RECORD_TYPE, single=True),
             doc="The DNS records that were asked for.",
-            example=_seen("host: cmd.collect.example, record-types: [TXT]", "net-dns-types, net-on-install"),
+            example=_seen("host: cmd.collect.example, record-type: [TXT]", "net-dns-types, net-on-install"),
         ),
         Field(
             name="via",
-            shape=Many(item=Word(words=("dns", "socket")), single=True),
+            shape=Many(item=Word(words=CONTACTS), single=True),
             doc="How; `dns` where it does not say.",
             example=_seen("host: collect.example, via: [dns, socket]", "net-on-install"),
         ),
@@ -148,7 +149,7 @@ OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
         ),
         Field(
             name="where",
-            shape=Word(words=("argv", "host", "sent", "stdout", "stderr")),
+            shape=Word(words=BAIT_PLACES),
             doc="Where; `sent` where it does not say.",
             example=_seen("bait: AWS_SECRET_ACCESS_KEY, where: argv", "bait-secret"),
         ),
@@ -166,7 +167,7 @@ OBSERVED: Mapping[Observe, tuple[Field, ...]] = {
         ),
         Field(
             name="list",
-            shape=Word(words=("phantom", "low_risk", "medium_risk", "high_risk")),
+            shape=Word(words=LASTPYMILE_LISTS),
             doc="In which list.",
             required=True,
             example=_seen("lastpymile: thing/extra.py, list: phantom, added: true", "lpm-phantom"),
@@ -345,7 +346,7 @@ _FINDING = Record(
         Field(name="rule", shape=KEBAB, doc="Its rule.", required=True, example=_finding("{rule: net-on-install}")),
         Field(
             name="action",
-            shape=Word(words=("deny", "warn", "note")),
+            shape=Word(words=tuple(Action)),
             doc="What the policy does with it.",
             example=_finding("{rule: net-on-install, action: deny}"),
         ),

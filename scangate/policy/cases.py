@@ -194,7 +194,7 @@ class _Cases:
                     phase=phase,
                     host=entry.text("host"),
                     via=entry.texts("via") or ("dns",),
-                    record_types=entry.texts("record-types"),
+                    record_types=entry.texts("record-type"),
                 )
             case Observe.SOCKET:
                 return self._socket(entry, phase)

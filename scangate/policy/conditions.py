@@ -9,6 +9,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from scangate.models.analysis import Engine
 from scangate.models.lockfile import LockFact
 from scangate.models.observations import (
+    BAIT_PLACES,
+    CONTACTS,
+    LASTPYMILE_LISTS,
     BaitSeen,
     CommandRun,
     FileTouched,
@@ -25,6 +28,7 @@ ObservationT = TypeVar("ObservationT")
 Value = str | int | bool
 
 PORT = Integer(lowest=0, highest=65535)
+RECORD_TYPE = Text(what="a DNS record type", pattern="[A-Z][A-Z0-9]*", longest=16)
 
 
 class Key(NamedTuple, Generic[ObservationT]):
@@ -106,14 +110,14 @@ _HOST = ObservationKind(
         ),
         Key(
             name="record-type",
-            shape=Text(what="a DNS record type", pattern="[A-Z][A-Z0-9]*", longest=16),
+            shape=RECORD_TYPE,
             of=lambda o: tuple(word.upper() for word in o.record_types),
             doc="A DNS record of this type was asked for.",
             example="TXT",
         ),
         Key(
             name="via",
-            shape=Word(words=("dns", "socket")),
+            shape=Word(words=CONTACTS),
             of=lambda o: o.via,
             doc="How the host was contacted.",
             example="dns",
@@ -230,7 +234,7 @@ _BAIT = ObservationKind(
         Key(name="bait", shape=Regex(), of=lambda o: (o.bait,), doc="The bait's name matches.", example="AWS"),
         Key(
             name="where",
-            shape=Word(words=("argv", "host", "sent", "stdout", "stderr")),
+            shape=Word(words=BAIT_PLACES),
             of=lambda o: (o.where,),
             doc="Where its value turned up.",
             example="[argv, host]",
@@ -251,7 +255,7 @@ _LASTPYMILE = ObservationKind(
     keys=(
         Key(
             name="list",
-            shape=Word(words=("phantom", "low_risk", "medium_risk", "high_risk")),
+            shape=Word(words=LASTPYMILE_LISTS),
             of=lambda o: (o.list,),
             doc="The report's list in which the file stands.",
             example="high_risk",
@@ -263,7 +267,7 @@ _LASTPYMILE = ObservationKind(
             doc="The file's path in the release matches.",
             example="'(^|/)setup[.]py$'",
         ),
-        Key(name="tests", shape=Regex(), of=tests_of, doc="The test's name or id matches.", example="exec_used"),
+        Key(name="test", shape=Regex(), of=tests_of, doc="The test's name or id matches.", example="exec_used"),
         Key(
             name="added",
             shape=Flag(),

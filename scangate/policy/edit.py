@@ -87,7 +87,7 @@ def conditions(observation: Observation) -> tuple[str, Conditions]:
             return "bait", (("bait", _exactly(bait)), ("where", where))
         case LastPyMileHit(file=file):
             tests = tests_of(observation)
-            named = (("tests", _exactly(tests[0])),) if tests else ()
+            named = (("test", _exactly(tests[0])),) if tests else ()
             return "lastpymile", (("list", observation.list), ("file", _exactly(file)), *named)
         case LockFact(check=check, detail=detail):
             # The sentence names the host, the digest …: with another one it is another matter.

@@ -163,7 +163,7 @@ class _Compiled:
         self.phases = frozenset(watch.phases or Phase)
         self.match = matching.test(watch.match)
         self.unless = tuple(excusing.test(excuse) for excuse in watch.unless)
-        self.together = tuple(matching.number("tests", group) for group in watch.together)
+        self.together = tuple(matching.number("test", group) for group in watch.together)
         """The numbers of its groups, among those of `match`."""
 
 

@@ -116,8 +116,7 @@ Value = Leaf | Row | Entry
 
 @dataclass(slots=True)
 class Reader:
-    """Reads one file. `sets`: what `@name` stands for; `inherited_rules`: the ids of which only severity
-    and action can be changed."""
+    """Reads one file. `sets`: what `@name` stands for; `inherited_rules`: what a Variant may go by."""
 
     problems: Problems
     sets: dict[str, tuple[Scalar, ...]] = field(default_factory=dict)
@@ -134,7 +133,7 @@ class Reader:
             case Either():
                 return self._either(node, shape)
             case Variant():
-                return self._record(node, shape.records[self._variant(node)])
+                return self._record(node, shape.records[shape.which(_single_values(node), self.inherited_rules)])
             case Tagged():
                 return self._tagged(node, shape)
             case Text() | Word() | Integer() | Flag() | Day() | Regex() | Address():
@@ -180,15 +179,6 @@ class Reader:
             hint = f"It goes with `{depends.on}`: {', '.join(depends.shapes)}."
             self.problems.add(key.place, f"{key.text!r} has no meaning with `{depends.on}: {chosen}`", hint)
         return shape
-
-    def _variant(self, node: Node) -> str:
-        if isinstance(node, Mapping):
-            for key, value in node.entries:
-                if key.text == "id" and isinstance(value, Scalar) and value.text in self.inherited_rules:
-                    return "inherited"
-            if any(key.text == "all-of" for key, _ in node.entries):
-                return "correlation"
-        return "watch"
 
     def _tagged(self, node: Node, tagged: Tagged) -> Entry | None:
         keys = tuple(key for key, _ in node.entries) if isinstance(node, Mapping) else ()
@@ -363,6 +353,11 @@ class Reader:
             case _:
                 assert_never(node)
         self.problems.add(node.place, f"expected {expected}, found {found}", hint or f"Write {expected}.")
+
+
+def _single_values(node: Node) -> dict[str, str]:
+    entries = node.entries if isinstance(node, Mapping) else ()
+    return {key.text: value.text if isinstance(value, Scalar) else "" for key, value in entries}
 
 
 def _what(shape: Scalars) -> str:

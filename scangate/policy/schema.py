@@ -1,5 +1,7 @@
 """The policy language, version 1: every key, its form and its meaning, each declared once."""
 
+from collections.abc import Mapping
+
 from scangate.models.analysis import Engine, OutcomeCode
 from scangate.models.verdict import Action, Mode, OutcomeAction, Severity
 from scangate.policy.case_shapes import RULE_EXAMPLE, TESTS
@@ -81,6 +83,13 @@ _REGISTRIES = Record(
         ),
     ),
 )
+
+
+def _kind_of_rule(keys: Mapping[str, str], inherited_rules: frozenset[str]) -> str:
+    if keys.get("id") in inherited_rules:
+        return "inherited"
+    return "correlation" if "all-of" in keys else "watch"
+
 
 POLICY = Record(
     name="the policy",
@@ -167,7 +176,8 @@ POLICY = Record(
             name="rules",
             shape=Many(
                 item=Variant(
-                    records={"watch": WATCH_RULE, "correlation": CORRELATION_RULE, "inherited": INHERITED_RULE}
+                    records={"watch": WATCH_RULE, "correlation": CORRELATION_RULE, "inherited": INHERITED_RULE},
+                    which=_kind_of_rule,
                 )
             ),
             doc="Rules of one's own, and changes to built-in ones.",

@@ -1,7 +1,7 @@
 """What can stand in scangate.yml, as data: the loader reads by it, documentation and JSON Schema come from it."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 
@@ -107,9 +107,11 @@ class Depends(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """One of several records, told apart by the loader (`which`)."""
+    """One of several records. `which` names it, by the mapping's keys with their single values ("" for others) and the
+    ids of the rules that the file inherits."""
 
     records: Mapping[str, Record]
+    which: Callable[[Mapping[str, str], frozenset[str]], str]
 
 
 class Tagged(NamedTuple):

@@ -241,7 +241,7 @@ def _together(watch: Watch, observations: Sequence[Observation], failures: Seque
         assert isinstance(observation, LastPyMileHit)
         missing = sorted(set(range(len(groups))) - hit[observation.release, observation.file])
         if failure == _NONE and not mine:
-            failure = "tests", "hits no group of together"
+            failure = "test", "hits no group of together"
         elif failure == _NONE and missing:
             failure = "together", f"together: group {missing[0] + 1} is not hit in this file"
         found.append(failure)

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 
 from scangate.models.analysis import Engine, OutcomeCode, Shortfall
 from scangate.models.lockfile import Ecosystem
-from scangate.models.observations import LastPyMileHit
+from scangate.models.observations import LASTPYMILE_LISTS, LastPyMileHit
 from scangate.reports import identity
 from scangate.reports.shapes import flag, integer, items, malformed, mappings, shown, text
-
-_LISTS = ("phantom", "low_risk", "medium_risk", "high_risk")
 
 
 def failure(body: Mapping[str, object]) -> str | None:
@@ -40,7 +38,7 @@ def observations(body: Mapping[str, object]) -> Iterator[LastPyMileHit]:
     """A hit for each place that bandit marked, and one for each listed file without any. Raises ReportError."""
     for index, result in enumerate(mappings(body.get("results"), "results")):
         release = text(result.get("release"), f"results[{index}].release")
-        for name in _LISTS:
+        for name in LASTPYMILE_LISTS:
             where = f"results[{index}].{name}_files"
             for entry in mappings(result.get(f"{name}_files"), where):
                 yield from _hits(release, name, entry, where)
@@ -52,7 +50,7 @@ def shortfalls(body: Mapping[str, object]) -> Iterator[Shortfall]:
     if not results:
         yield _blind("LastPyMile completed, but compared no release.")
     for index, result in enumerate(results):
-        lists = (f"{name}_files" for name in ("coherent", *_LISTS))
+        lists = (f"{name}_files" for name in ("coherent", *LASTPYMILE_LISTS))
         if not any(items(result.get(key), f"results[{index}].{key}") for key in lists):
             release = text(result.get("release"), f"results[{index}].release")
             yield _blind(f"LastPyMile compared no file of the release {shown(release) or 'without a name'}.")

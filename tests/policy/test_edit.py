@@ -254,7 +254,7 @@ def test_each_kind_of_evidence_is_written_in_words_of_its_own() -> None:
         ' socket: [{address: 192.0.2.1, port: 8443}, {hostname: "^x$", port: 443}],'
         r' command: [{cmdline: "^sh -c echo \\{name\\} \\| tee$"}],'
         r' file: [{path: "^/root/\\.npmrc$", read: true, write: false, delete: false}],'
-        r' lastpymile: [{list: high_risk, file: "^setup\\.py$", tests: "^exec_used$"},'
+        r' lastpymile: [{list: high_risk, file: "^setup\\.py$", test: "^exec_used$"},'
         r' {list: phantom, file: "^x\\.py$"}],'
         ' lockfile: [{check: confusion, detail: "^d$"}]}'
     )

@@ -104,7 +104,7 @@ def said(decided: Verdict) -> list[tuple[str, str]]:
         ),
         (
             "injected",
-            "lastpymile: {file: '^setup[.]py$', tests: '^exec_used$'}",
+            "lastpymile: {file: '^setup[.]py$', test: '^exec_used$'}",
             LastPyMileHit(release="r", list="high_risk", file="setup.py", test_name="exec_used"),
             LastPyMileHit(release="r", list="high_risk", file="setup.py", test_name="b64decode"),
         ),

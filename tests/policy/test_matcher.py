@@ -118,9 +118,9 @@ MATCHING: list[tuple[str, Observation, bool]] = [
     ("observe: lastpymile, match: {list: phantom}", hit(), False),
     ("observe: lastpymile, match: {file: '(^|/)setup[.]py$', added: true}", hit(), True),
     ("observe: lastpymile, match: {added: true}", hit(added=False), False),
-    ("observe: lastpymile, match: {tests: exec}", hit("exec_used"), True),
-    ("observe: lastpymile, match: {tests: '^B1$'}", hit("exec_used"), True),
-    ("observe: lastpymile, match: {tests: '.'}", hit(""), True),
+    ("observe: lastpymile, match: {test: exec}", hit("exec_used"), True),
+    ("observe: lastpymile, match: {test: '^B1$'}", hit("exec_used"), True),
+    ("observe: lastpymile, match: {test: '.'}", hit(""), True),
     # another kind
     ("observe: host", file("/a"), False),
 ]
