@@ -136,10 +136,7 @@ class Sides:
         from scangate.changes.sparse import SparseTree
 
         git = self._git.at(place.root)
-        try:
-            skipped = git.listed()[1]
-        except GitError:
-            return tree
+        skipped = git.listed()[1]
         return SparseTree(tree, git, skipped, cwd=place.cwd) if skipped else tree
 
     def _commit(self, commit: str) -> GitTree:
