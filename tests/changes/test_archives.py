@@ -98,6 +98,7 @@ def test_below_the_root_the_folders_above_count_and_what_is_outside_does_not(tmp
         ("npm-package-lock", '{"resol\\u0076ed": "file:lib/x.tgz"}', True),
         ("npm-package-lock", '{"resolved": "file:a\\"b.tgz"}', True),
         ("npm-package-lock", '{"resolved": "packages/app", "version": "file:packages/app"}', False),
+        ("npm-package-lock", '{"resolved": "packages/app", "version": "npm:other@1.2.0"}', False),
         ("npm-package-lock", '{"resolved": "https://registry.example/x.tgz"}', False),
         ("poetry-lock", '[package.source]\ntype = "file"\n', True),
         ("poetry-lock", "[package.source]\ntype = 'file'\n", True),
