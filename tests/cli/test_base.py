@@ -730,6 +730,14 @@ def test_a_requirements_file_that_another_one_includes_now_is_not_deleted(world:
     assert world.check(here, "--base", "HEAD").code == 1
 
 
+def test_a_named_branch_of_another_history_has_what_it_has(world: World) -> None:
+    clone = world.checkout(world.project.m2)
+    clone.git("checkout", "-q", "--orphan", "island")
+    clone.git("rm", "-q", "-r", "-f", "site")
+    clone.commit()
+    assert world.check(clone, "--base", "origin/main").code == 1
+
+
 @pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
 def test_what_a_named_branch_has_got_since_is_not_deleted(world: World, options: tuple[str, ...]) -> None:
     clone = world.checkout(world.project.f2)  # main has got site/package-lock.json meanwhile
