@@ -4,8 +4,10 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple, assert_never
 
 from scangate.local.sandbox import dns, trace
+from scangate.local.sandbox.addresses import plain_address
 from scangate.local.sandbox.base import Ran, Touched
 from scangate.local.sandbox.trace import Call, Event, Exited, Superseded, TraceError
 
@@ -89,6 +91,9 @@ class _Process:
     ours: bool = False
     launching: int | None = None
     """How many launchers are still to come before the planned program; None: not a planned process."""
+    replaced: bool = False
+    """A thread's execve has just taken the process over: it did not fail, though strace, which misses its end, shows
+    "?" or the number of the new program's next system call, negated, as an error that there is none of."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,6 +139,7 @@ class Tree:
             self._processes[event.pid] = _Process(_Directory())
         if isinstance(event, Superseded) and event.thread in self._processes:
             self._processes[event.pid] = self._processes.pop(event.thread)
+            self._processes[event.pid].replaced = True
             return
         if event.pid not in self._processes:
             # A child's first lines may come before its parent's fork returns.
@@ -165,7 +171,8 @@ class Tree:
                 if event.pid == self.root:
                     self.ended, self.code = True, event.code
             case Superseded():
-                pass  # the thread had ended already: its leader is known
+                # The thread had ended already, or nothing was heard of it yet: its leader is known.
+                self._processes[event.pid].replaced = True
 
     def _adopt(self, pid: int, process: _Process) -> None:
         self._processes[pid] = process
@@ -205,7 +212,8 @@ class Tree:
         self._adopt(child, _Process(directory, ours=process.ours))
 
     def _executed(self, call: Call, process: _Process) -> None:
-        failed = call.failed and "errno 18446744073709551" not in call.result
+        failed = call.failed and not process.replaced
+        process.replaced = False
         if failed and not (process.ours or self._tampered):
             return
         if not failed or call.result.startswith("-1 ENOENT") or call.result.startswith("-1 EACCES"):
@@ -347,38 +355,55 @@ def _named(call: Call, directory: _Directory, seen: Seen) -> None:
 
 
 def _talked(call: Call, directory: _Directory, seen: Seen) -> None:
-    payloads: list[bytes] = []
     to_dns = call.name in ("sendmmsg", "sendmsg", "sendto")
-    for address, port, other in _addresses(call):
-        if address:
-            seen.reached.add((address, port))
-        elif port == 0:
-            how = WRITE if call.name == "bind" else READ
-            seen.touch(posixpath.normpath(posixpath.join(directory.path, other)), how)
-        elif to_dns:
-            payloads.append(trace.raw_bytes(other))
-    for payload in payloads:
-        if question := dns.question(payload):
-            seen.asked.add(question.name)
+    for operand in _operands_of_talk(call):
+        match operand:
+            case _Peer(address, port):
+                seen.reached.add((address, port))
+            case _UnixSocket(path):
+                how = WRITE if call.name == "bind" else READ
+                seen.touch(posixpath.normpath(posixpath.join(directory.path, path)), how)
+            case _Data(content):
+                if to_dns and (question := dns.question(content)):
+                    seen.asked.add(question.name)
+            case _:
+                assert_never(operand)
 
 
-def _addresses(call: Call) -> Iterator[tuple[str, int, str]]:
-    """(address, port, "") of a socket address, ("", 0, path) of a UNIX one, ("", -1, quoted) of data."""
+class _Peer(NamedTuple):
+    """A socket's address in a network."""
+
+    address: str
+    port: int
+
+
+class _UnixSocket(NamedTuple):
+    path: str
+
+
+class _Data(NamedTuple):
+    """What is sent, as far as strace shows it."""
+
+    content: bytes
+
+
+def _operands_of_talk(call: Call) -> Iterator[_Peer | _UnixSocket | _Data]:
     for match in _SOCKET_ADDRESS.finditer(call.arguments):
         if match["inet"] is not None:
-            yield match["inet"], int(match["port"]), ""
+            yield _Peer(address=_plain(match["inet"]), port=int(match["port"]))
         elif match["inet6"] is not None:
-            yield _plain(match["inet6"]), int(match["port6"]), ""
+            yield _Peer(address=_plain(match["inet6"]), port=int(match["port6"]))
         elif match["unix"] is not None:
-            yield "", 0, trace.text(match["unix"])
+            yield _UnixSocket(path=trace.text(match["unix"]))
         else:
-            yield "", -1, match["data"]
+            yield _Data(content=trace.raw_bytes(match["data"]))
 
 
 def _plain(address: str) -> str:
-    """An IPv4 address that is written as an IPv6 one, as IPv4."""
-    mapped = address.lower().removeprefix("::ffff:")
-    return mapped if mapped != address.lower() and "." in mapped else address
+    try:
+        return plain_address(address)
+    except ValueError as exc:
+        raise TraceError(f"not an address: {address[:100]!r}") from exc
 
 
 def _absolute(operand: trace.Operand, directory: _Directory) -> str | None:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from scangate.local.sandbox import dns, wire_names
+from scangate.local.sandbox.addresses import plain_address
 from scangate.local.sandbox.base import LookedUp
 from scangate.local.sandbox.packets import Tap
 
@@ -292,13 +293,6 @@ class Sink:
             self._records.body(address, port, message)
         else:
             self._records.lookup(asked)
-
-
-def plain_address(address: str) -> str:
-    """An IPv4 address that is written as an IPv6 one, as IPv4; others in their shortest form, without a scope."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return str(mapped or parsed)
 
 
 def _hang_up(connection: socket.socket, state: _Connection) -> None:

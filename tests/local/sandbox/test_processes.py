@@ -93,6 +93,21 @@ def test_a_thread_may_outlive_its_leader() -> None:
     assert "/after" in paths(tree)
 
 
+@pytest.mark.parametrize("shown", ["?", "-1 (errno 18446744073709551595)", "-1 ENOENT (No such file or directory)"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_program_that_a_thread_begins_has_begun_whatever_its_end_looks_like(shown: str, known: bool) -> None:
+    """strace takes the entry of the new program's next system call for the end of the execve."""
+    made = "3 clone3({flags=CLONE_VM|CLONE_FS|CLONE_THREAD} => {parent_tid=[4]}, 88) = 4"
+    began = (
+        '4 execve("/x", ["curl"], [] <pid changed to 3 ...>',
+        "3 +++ superseded by execve in pid 4 +++",
+        f"3 <... execve resumed>) = {shown}",
+    )
+    failed = '3 execve("/y", ["never"], []) = ?'
+    tree = grown(*((made, *began) if known else began), failed)
+    assert [ran.argv for ran in sorted(tree.package.ran, key=lambda ran: ran.argv)] == [("curl",), ("prog",)]
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -145,6 +160,7 @@ def test_addresses() -> None:
         "3 unlink(0x7f00) = 0",
         '3 rename("a", 0x7f00) = 0',
         '3 execve("/x", 0x7f00, []) = 0',
+        '3 connect(5<socket:[1]>, {sa_family=AF_INET, sin_port=htons(1), sin_addr=inet_addr("1.2.3")}, 16) = 0',
     ],
 )
 def test_a_call_that_did_what_cannot_be_told_is_an_error(line: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate.local.sandbox import dns, sink, wire_names
+from scangate.local.sandbox.addresses import plain_address
 
 
 def client_hello(name: str | None) -> bytes:
@@ -112,8 +113,8 @@ def test_what_is_no_question(message: bytes) -> None:
 
 
 def test_plain_addresses() -> None:
-    assert sink.plain_address("::ffff:203.0.113.1") == "203.0.113.1"
-    assert sink.plain_address("fe80::1%lo") == "fe80::1"
+    assert plain_address("::ffff:203.0.113.1") == "203.0.113.1"
+    assert plain_address("fe80::1%lo") == "fe80::1"
 
 
 def test_records_tell_when_something_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
