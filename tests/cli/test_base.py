@@ -734,7 +734,7 @@ def test_a_named_branch_of_another_history_has_what_it_has(world: World) -> None
     clone = world.checkout(world.project.m2)
     clone.git("checkout", "-q", "--orphan", "island")
     clone.git("rm", "-q", "-r", "-f", "site")
-    clone.commit()
+    clone.commit(message="Island")  # in the same second the same words would make it the very commit m1
     assert world.check(clone, "--base", "origin/main").code == 1
 
 
