@@ -14,16 +14,14 @@ from scangate.models.analysis import Phase
 class Program:
     """One program of a phase. Paths are the sandbox's own; `environ` is all of its environment but the baits.
 
-    `own`: everything that the program does is the package's doing. Otherwise it is a tool (pip, a build front end),
-    and only processes whose argv one of `roots` matches (a regular expression on argv joined by spaces), with all
-    that they start, are.
+    `own`: everything that the program does is the package's doing. Otherwise it is a tool (an installer), whose
+    doing is nobody's.
     """
 
     argv: tuple[str, ...]
     cwd: str
     environ: Mapping[str, str] = field(default_factory=dict)
     own: bool = True
-    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,12 +100,11 @@ class _Process:
 class Tree:
     """The processes of one program's trace. `launch` is the argv with which the planned process begins.
 
-    `own` and `roots` as in base.Program. What the launchers and the sandbox itself do is nobody's.
+    `own` as in base.Program. What the launchers and the sandbox itself do is nobody's.
     """
 
     launch: tuple[str, ...]
     own: bool
-    roots: tuple[str, ...]
     package: Seen
     others: Seen
     top: int | None = None
@@ -120,7 +119,6 @@ class Tree:
     """The planned process's exit code, None where a signal killed it (or it has not ended)."""
     _processes: dict[int, _Process] = field(default_factory=dict)
     _waiting: dict[int, list[Event]] = field(default_factory=dict)
-    _patterns: tuple[re.Pattern[str], ...] = field(init=False)
     _count: int = 0
     _memory_files: dict[int, str] = field(default_factory=dict)
     """The last file in memory (memfd_create) of each descriptor's number: "/memfd:NAME"."""
@@ -128,9 +126,6 @@ class Tree:
     """Symbolic links that the package has made to descriptors."""
     _tampered: bool = False
     """The package has opened a process's memory: from then on any process may do the package's work."""
-
-    def __post_init__(self) -> None:
-        self._patterns = tuple(re.compile(root) for root in self.roots)
 
     def add(self, event: Event) -> None:
         """Take the trace's next event. Raises TraceError."""
@@ -219,8 +214,6 @@ class Tree:
         if not failed or call.result.startswith("-1 ENOENT") or call.result.startswith("-1 EACCES"):
             argv, environ = trace.arrays(call.arguments)
             self._planned(call.pid, argv, process)
-            if not process.ours and process.launching is None and any(p.search(" ".join(argv)) for p in self._patterns):
-                process.ours = True
             if process.ours or self._tampered:
                 self.package.ran.add(Ran(argv=argv, environ=environ))
                 self._executed_file(call, process)

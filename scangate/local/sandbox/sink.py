@@ -122,6 +122,7 @@ class Sink:
         for port in tcp:
             self._listen(port)
         self._silent = [self._bound(port) for port in udp]
+        """Never read: that they are bound spares who sends there an error, and the taps have what is sent."""
         resolver = self._bound(dns_port)
         resolver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         self._selector.register(resolver, selectors.EVENT_READ, self._question)

@@ -110,7 +110,6 @@ class _Phase:
         tree = Tree(
             launch=tuple(as_traced(item) for item in inner),
             own=program.own,
-            roots=program.roots,
             package=self.package,
             others=self.others,
         )

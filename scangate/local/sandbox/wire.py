@@ -50,7 +50,6 @@ def encode_order(order: Order) -> bytes:
                         "cwd": program.cwd,
                         "environ": dict(program.environ),
                         "own": program.own,
-                        "roots": program.roots,
                     }
                     for program in plan.programs
                 ],
@@ -81,7 +80,6 @@ def decode_order(line: bytes) -> Order:
                         cwd=item["cwd"],
                         environ=item["environ"],
                         own=item["own"],
-                        roots=tuple(item["roots"]),
                     )
                     for item in plan["programs"]
                 ),

@@ -21,7 +21,7 @@ END = ("3 +++ exited with 0 +++", "1 +++ exited with 0 +++", "2 +++ exited with 
 
 
 def grown(*lines: str, start: tuple[str, ...] = START, end: tuple[str, ...] = END, own: bool = True) -> Tree:
-    tree = Tree(launch=LAUNCH, own=own, roots=(), package=Seen(), others=Seen())
+    tree = Tree(launch=LAUNCH, own=own, package=Seen(), others=Seen())
     reader = Reader()
     for line in (*start, *lines, *end):
         if (event := reader.read(line)) is not None:
@@ -72,6 +72,14 @@ def test_what_the_sandboxs_first_process_does_later_was_put_into_it() -> None:
     line = '2 openat(AT_FDCWD, "/by-init", O_RDONLY) = 3</by-init>'
     assert "/by-init" in paths(grown(line))
     assert "/by-init" not in paths(grown(start=(*START[:3], line, *START[3:])))
+
+
+def test_a_tools_doing_is_nobodys() -> None:
+    ran = '3 execve("/usr/bin/cc", ["cc"], []) = 0'
+    opened = '3 openat(AT_FDCWD, "/of-the-tool", O_WRONLY|O_CREAT, 0666) = 3</of-the-tool>'
+    tree = grown(ran, opened, own=False)
+    assert (tree.started, tree.complete) == (True, True)
+    assert (tree.package.ran, paths(tree)) == (set(), {})
 
 
 def test_a_directory_is_shared_by_threads_alone() -> None:

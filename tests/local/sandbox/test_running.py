@@ -23,7 +23,7 @@ WHOLE = "".join(f"{line}\n" for line in (*START, *END))
 def log(tmp_path: Path) -> Log:
     path = tmp_path / "log"
     os.mkfifo(path)
-    return Log(str(path), Tree(launch=LAUNCH, own=True, roots=(), package=Seen(), others=Seen()), 1_000_000)
+    return Log(str(path), Tree(launch=LAUNCH, own=True, package=Seen(), others=Seen()), 1_000_000)
 
 
 def _read(log: Log, content: bytes) -> str:
