@@ -5,7 +5,6 @@ The lockfile may stay the same meanwhile, and whether git tracks the archive mak
 
 import posixpath
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, islice, takewhile
@@ -182,6 +181,8 @@ def _in(tree: GitTree, names: Sequence[str], folder: str) -> set[str] | None:
 
     Of a folder that has an archive's name all files: pip builds what is in it.
     """
+    from bisect import bisect_left  # most lockfiles take nothing from the project
+
     start = f"{folder}/" if folder else ""
     first = bisect_left(names, start)
     below = [name[len(start) :] for name in takewhile(lambda name: name.startswith(start), islice(names, first, None))]
