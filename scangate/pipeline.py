@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from scangate import purls
 from scangate.models.analysis import (
-    ENGINE_ECOSYSTEMS,
     Analysed,
     Analyser,
     AnalysisRequest,
@@ -200,7 +199,7 @@ def requests_for(
         for subject in subjects
         if isinstance(request := _request(subject, uploads), AnalysisRequest)
         for engine in engines
-        if subject.ecosystem in ENGINE_ECOSYSTEMS[engine]
+        if engine.takes(subject.ecosystem)
     )
 
 
@@ -273,15 +272,10 @@ def _results(
     requests = (wanted._replace(engine=engine) for engine in run.engines)
     return tuple(
         observe(run, request, answers.get(request))
-        if subject.ecosystem in ENGINE_ECOSYSTEMS[request.engine]
-        else _not_taken(subject, request.engine)
+        if request.engine.takes(subject.ecosystem)
+        else Shortfall.not_taken(request.engine, subject.ecosystem)
         for request in requests
     )
-
-
-def _not_taken(subject: Subject, engine: Engine) -> Shortfall:
-    detail = f"The engine {engine} does not take {subject.ecosystem} packages."
-    return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=engine)
 
 
 _KIND_OUTCOMES: Mapping[Kind, OutcomeCode] = {

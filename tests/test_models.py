@@ -6,7 +6,8 @@ from typing import get_args, get_type_hints
 import pytest
 
 from scangate.models import observations
-from scangate.models.analysis import Archive, Phase, Report
+from scangate.models.analysis import Archive, Engine, Phase, Report
+from scangate.models.lockfile import Ecosystem
 from scangate.models.observations import CommandRun, Observation
 
 KINDS = get_args(Observation)
@@ -29,3 +30,12 @@ def test_the_bytes_of_an_archive_and_of_a_report_are_not_shown() -> None:
     assert "private" not in shown
     assert "a.tgz" in shown
     assert "task_id=7" in shown
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "taken"),
+    [(Ecosystem.NPM, True), (Ecosystem.PYPI, True), (Ecosystem.VSCODE_EXTENSION, False), (None, False)],
+)
+def test_an_engine_takes_what_the_service_s_contract_says(ecosystem: Ecosystem | None, *, taken: bool) -> None:
+    assert Engine.LASTPYMILE.takes(ecosystem) is taken
+    assert Engine.DYNAMIC_ANALYSIS.takes(ecosystem) is (ecosystem is not None)

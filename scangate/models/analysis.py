@@ -16,6 +16,10 @@ class Engine(StrEnum):
     DYNAMIC_ANALYSIS = "dynamic-analysis"
     LASTPYMILE = "lastpymile"
 
+    def takes(self, ecosystem: Ecosystem | None) -> bool:
+        """Whether it analyses packages of that ecosystem at all; None: one that scangate does not know."""
+        return ecosystem in ENGINE_ECOSYSTEMS[self]
+
 
 ENGINE_ECOSYSTEMS: Mapping[Engine, frozenset[Ecosystem]] = {
     Engine.DYNAMIC_ANALYSIS: frozenset(Ecosystem),
@@ -83,6 +87,12 @@ class Shortfall(NamedTuple):
     engine: Engine | None = None
     phase: Phase | None = None
     task_id: int | None = None
+
+    @classmethod
+    def not_taken(cls, engine: Engine, ecosystem: Ecosystem) -> "Shortfall":
+        """Of a package that the engine does not take."""
+        detail = f"The engine {engine} does not take {ecosystem} packages."
+        return cls(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=engine)
 
 
 MAX_ARCHIVE_BYTES = 256 * 1024 * 1024

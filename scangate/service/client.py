@@ -302,7 +302,7 @@ def _check_engine(what: str, request: AnalysisRequest) -> None:
         ecosystem = parse(request.purl).ecosystem
     except PurlError as exc:
         raise Refused(f"{what}: {exc.message}", exc.hint) from None
-    if ecosystem not in ENGINE_ECOSYSTEMS[request.engine]:
+    if not request.engine.takes(ecosystem):
         taken = ", ".join(sorted(ENGINE_ECOSYSTEMS[request.engine]))
         raise Refused(f"{what}: the engine {request.engine} takes {taken} alone.", "Nothing was sent.")
 

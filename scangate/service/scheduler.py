@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from scangate import purls
 from scangate.errors import PurlError, ServiceError
-from scangate.models.analysis import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
+from scangate.models.analysis import AnalysisRequest, Answer, OutcomeCode, Report, Shortfall
 from scangate.service.base import Interrupted, ReportGone, Service, Task, TaskState, Unauthorised
 from scangate.service.board import Board, Job
 from scangate.service.budget import Budget
@@ -302,7 +302,5 @@ def _unsupported(request: AnalysisRequest) -> Shortfall | None:
         ecosystem = purls.submittable(request.purl).ecosystem
     except PurlError as exc:
         return Shortfall(code=OutcomeCode.SUBMIT_ERROR, detail=exc.message, engine=request.engine)
-    if ecosystem in ENGINE_ECOSYSTEMS[request.engine]:
-        return None
-    detail = f"The engine {request.engine} does not take {ecosystem} packages."
-    return Shortfall(code=OutcomeCode.UNSUPPORTED_ECOSYSTEM, detail=detail, engine=request.engine)
+    assert ecosystem is not None, "a purl that can be submitted is of a known one"
+    return None if request.engine.takes(ecosystem) else Shortfall.not_taken(request.engine, ecosystem)
