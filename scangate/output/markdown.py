@@ -21,9 +21,6 @@ from scangate.output.evidence import describe
 MAX_COMMENT = 65_536 - 128
 """Characters of a comment on GitHub (a longer one is refused), less what `scangate comment` puts before the text."""
 
-MAX_SUMMARY = 1024 * 1024
-"""Bytes of a step's summary on GitHub; a larger one is dropped whole."""
-
 _MAX_URL = 2000
 _MAX_COMMAND = 600
 _ROW_EVIDENCE = 2

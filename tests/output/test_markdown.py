@@ -26,6 +26,8 @@ from tests.output.pages import IMPLEMENTATIONS, Page
 from tests.output.renderers import SETTING
 from tests.output.runner_commands import commands
 
+WHOLE = 1024 * 1024
+"""Bytes: room for everything in these verdicts."""
 LINKS = Links("https://github.example/acme/shop/blob/" + "1f" * 20 + "/")
 
 
@@ -41,7 +43,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 def _check_text(text: str, implementation: str) -> None:
-    page = _page(hostile_verdict(text), implementation, limit=markdown.MAX_SUMMARY)
+    page = _page(hostile_verdict(text), implementation, limit=WHOLE)
     assert page.problems == []
     assert page.references() == []
     assert all(link.startswith(LINKS.base) for link in page.links)
@@ -55,7 +57,7 @@ def _check_text(text: str, implementation: str) -> None:
 
 @cache
 def _harmless_page(implementation: str) -> Page:
-    return _page(hostile_verdict(HARMLESS), implementation, limit=markdown.MAX_SUMMARY)
+    return _page(hostile_verdict(HARMLESS), implementation, limit=WHOLE)
 
 
 def _comparable(page: Page) -> list[str]:
@@ -188,7 +190,7 @@ def _many(number: int, evidence: int) -> Verdict:
     return verdict(Status.BLOCKED, *items, PENDING_ITEM)
 
 
-@pytest.mark.parametrize("limit", [200, 1_000, 5_000, 20_000, markdown.MAX_COMMENT, markdown.MAX_SUMMARY])
+@pytest.mark.parametrize("limit", [200, 1_000, 5_000, 20_000, markdown.MAX_COMMENT, WHOLE])
 @pytest.mark.parametrize(("number", "evidence"), [(1, 3000), (60, 60), (2000, 1)])
 def test_it_fits_and_says_what_it_cut(number: int, evidence: int, limit: int) -> None:
     text = markdown.render(_many(number, evidence), limit=limit)
@@ -201,7 +203,7 @@ def test_it_fits_and_says_what_it_cut(number: int, evidence: int, limit: int) ->
 
 def test_details_go_before_rows() -> None:
     many = _many(60, 60)
-    whole = markdown.render(many, limit=markdown.MAX_SUMMARY)
+    whole = markdown.render(many, limit=WHOLE)
     shorter = markdown.render(many, limit=30_000)
     assert whole.count("Seen: ") > shorter.count("Seen: ")
     assert all(f"| `pkg:npm/package-{n}@1.0.0` |" in shorter for n in range(60))
