@@ -128,9 +128,9 @@ def submittable(text: str) -> Purl:
     """A purl that an analysis can be asked for: of a known ecosystem, with a version. Raises PurlError."""
     purl = parse(text)
     if purl.ecosystem is None:
-        raise PurlError(f"{text}: type {purl.type!r} cannot be analysed", f"Use one of {', '.join(Ecosystem)}.")
+        raise PurlError(f"{text}: type {purl.type!r} cannot be analysed.", f"Use one of {', '.join(Ecosystem)}.")
     if purl.version is None:
-        raise PurlError(f"{text}: no version", "Add the exact version: pkg:TYPE/NAME@VERSION.")
+        raise PurlError(f"{text}: no version.", "Add the exact version: pkg:TYPE/NAME@VERSION.")
     return purl
 
 
@@ -215,5 +215,5 @@ def _decode(text: str, part: str) -> str:
 def _error(text: str, problem: str) -> PurlError:
     shown = text if len(text) <= 200 else text[:200] + "…"
     return PurlError(
-        f"{shown!r} is not a package URL: {problem}", "Write pkg:TYPE/NAME@VERSION, e.g. pkg:npm/axios@1.14.0."
+        f"{shown!r} is not a package URL: {problem}.", "Write pkg:TYPE/NAME@VERSION, e.g. pkg:npm/axios@1.14.0."
     )

@@ -84,10 +84,10 @@ def _key(package: str, *, every_version: bool) -> str:
         return package  # the loader knows which keys there are
     purl = purls.parse(package)
     if every_version and purl.version is not None:
-        raise UsageError(f"{package} --every-version: it names one version", "Leave out the version, or the option.")
+        raise UsageError(f"{package} --every-version: it names one version.", "Leave out the version, or the option.")
     if not every_version and purl.version is None:
         raise UsageError(
-            f"{package}: it names no version",
+            f"{package}: it names no version.",
             "Write it with its version, PURL@VERSION; `--every-version` is for all, also those that nobody has seen.",
         )
     return str(purl)
@@ -95,7 +95,7 @@ def _key(package: str, *, every_version: bool) -> str:
 
 def _sentence(option: str, text: str) -> str:
     if not text.strip():
-        raise UsageError(f"{option}: nothing stands there", "Those who read the policy want to know.")
+        raise UsageError(f"{option}: nothing stands there.", "Those who read the policy want to know.")
     return text.strip()
 
 
@@ -107,11 +107,11 @@ def _day(text: str, today: date) -> date:
         try:
             day = date.fromisoformat(text)
         except ValueError as exc:
-            raise UsageError(f"--expires {text}: not a day", hint) from exc
+            raise UsageError(f"--expires {text}: not a day.", hint) from exc
     if day <= today:
-        raise UsageError(f"--expires {text}: that day has come", hint)
+        raise UsageError(f"--expires {text}: that day has come.", hint)
     if day > today + timedelta(days=MAX_DAYS):
-        raise UsageError(f"--expires {text}: more than ten years away", "An exception is to be looked at again.")
+        raise UsageError(f"--expires {text}: more than ten years away.", "An exception is to be looked at again.")
     return day
 
 
@@ -125,7 +125,7 @@ def _evidence(
     if unknown:
         why = "the versions to come have not been seen" if every_version else "the last run found nothing of the kind"
         raise UsageError(
-            f"{key}: what {', '.join(unknown)} would except is not known: {why}",
+            f"{key}: what {', '.join(unknown)} would except is not known: {why}.",
             "Run `scangate check` first; `--any-evidence` excepts whatever the rule finds, now and later.",
         )
     seen = [each for rule in dict.fromkeys(rules) for each in found[rule].evidence]
@@ -133,7 +133,7 @@ def _evidence(
     evidence = tuple(dict.fromkeys(each for each in seen if not isinstance(each, PackagePresent)))
     if len(evidence) > MAX_EVIDENCE:
         raise UsageError(
-            f"{key}: {len(evidence)} observations, more than {MAX_EVIDENCE}, are too many to pin an entry to",
+            f"{key}: {len(evidence)} observations, more than {MAX_EVIDENCE}, are too many to pin an entry to.",
             "Except fewer rules at once, or write `--any-evidence`.",
         )
     return evidence
@@ -147,7 +147,7 @@ def _file(context: Context) -> tuple[Path, str]:
     root = project.root(context)
     path, shown = project.find_policy(None, context) or (root / project.POLICY_FILES[0], project.POLICY_FILES[0])
     if path.is_symlink() or not path.parent.resolve().is_relative_to(root.resolve()):
-        raise UsageError(f"{shown} is a link, and links are not written through", "Change the file that it leads to.")
+        raise UsageError(f"{shown} is a link, and links are not written through.", "Change the file that it leads to.")
     return path, shown
 
 
@@ -191,4 +191,4 @@ def _write(path: Path, text: str, *, made: bool) -> None:
         write_atomically(path, text)
         path.chmod(mode)
     except OSError as exc:
-        raise UsageError(f"{path}: cannot be written: {exc.strerror or exc}", "Check the folder's rights.") from exc
+        raise UsageError(f"{path}: cannot be written: {exc.strerror or exc}.", "Check the folder's rights.") from exc

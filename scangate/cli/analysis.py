@@ -107,7 +107,9 @@ def service(context: Context) -> Iterator[Service]:
 
     settings = _settings(context)
     if settings.key is None:
-        raise UsageError("no API key", "Set SCANGATE_API_KEY, or SCANGATE_API_KEY_FILE to a file that holds it.")
+        raise UsageError(
+            "There is no API key.", "Set SCANGATE_API_KEY, or SCANGATE_API_KEY_FILE to a file that holds it."
+        )
     with HttpService(settings) as client:
         yield client
 

@@ -28,7 +28,7 @@ def load(path: Path, shown: str, github_url: str | None) -> Archive:
     suffixes = (*_READERS, ".zip")
     if not path.name.endswith(suffixes):
         names = ", ".join(suffixes)
-        raise UsageError(f"{shown}: not an archive that can be analysed", f"Use a file that ends in {names}.")
+        raise UsageError(f"{shown}: not an archive that can be analysed.", f"Use a file that ends in {names}.")
     return Archive(filename=path.name, content=content, github_url=github_url)
 
 
@@ -47,7 +47,7 @@ def purl_of(archive: Archive) -> str:
 
 def _unknown(archive: Archive) -> UsageError:
     return UsageError(
-        f"{archive.filename}: does not say which package it is",
+        f"{archive.filename}: does not say which package it is.",
         "Say it: --purl pkg:npm/NAME@VERSION, pkg:pypi/NAME@VERSION or pkg:vscode-extension/PUBLISHER/NAME@VERSION.",
     )
 

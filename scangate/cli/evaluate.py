@@ -61,7 +61,7 @@ def _read(paths: Sequence[Path], purl: str | None, context: Context) -> dict[Ana
         except ReportError as exc:
             raise ReportError(f"{path}: {exc.message}", exc.hint) from exc
         if request in answers:
-            raise UsageError(f"{path}: a second report of {request.engine} on {request.purl}", "Hand in one of them.")
+            raise UsageError(f"{path}: a second report of {request.engine} on {request.purl}.", "Hand in one of them.")
         answers[request] = Report(payload=payload)
     return answers
 

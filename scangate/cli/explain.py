@@ -86,17 +86,17 @@ def _listed(what: str, policy: "Policy", context: Context) -> Subject | None:
         return None
     hint = "Name a line of the package's entry, or its purl."
     if (context.cwd / path).is_dir():
-        raise UsageError(f"{what}: a folder has no lines", hint)
+        raise UsageError(f"{what}: a folder has no lines.", hint)
     options = argparse.Namespace(paths=[path], lockfile_as=None)
     subjects = pipeline.group(project.read_lockfiles(options, policy, context))
     entries = [(entry.line, subject) for subject in subjects for entry in subject.dependencies]
     nearest = max((start for start, _ in entries if start <= int(line)), default=None)
     if nearest is None or int(line) > (context.cwd / path).read_bytes().count(b"\n") + 1:
-        raise UsageError(f"{what}: no package stands there", hint)
+        raise UsageError(f"{what}: no package stands there.", hint)
     there = {subject.key: subject for start, subject in entries if start == nearest}
     if len(there) > 1:  # JSON without line breaks
         listed = ", ".join(list(there)[:_NAMED])
-        raise UsageError(f"{what}: {len(there)} packages stand in that line", f"Name one by its purl: {listed} …")
+        raise UsageError(f"{what}: {len(there)} packages stand in that line.", f"Name one by its purl: {listed} …")
     return next(iter(there.values()))
 
 
@@ -108,7 +108,7 @@ def _canonical(what: str) -> str:
         return str(purls.submittable(what))
     if not re.match(rf"(?:{'|'.join(Kind)}):(?:{'|'.join(Ecosystem)})/", what):
         hint = "Write pkg:TYPE/NAME@VERSION, or LOCKFILE:LINE."
-        raise UsageError(f"{what}: neither a purl, nor a line of a lockfile, nor a package's key", hint)
+        raise UsageError(f"{what}: neither a purl, nor a line of a lockfile, nor a package's key.", hint)
     return what
 
 

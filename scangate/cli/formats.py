@@ -44,7 +44,7 @@ def parse(texts: Sequence[str], cwd: Path) -> tuple[Target, ...]:
     targets = tuple(_target(text, cwd) for text in texts) or (Target("terminal"),)
     places = [target.file for target in targets]
     if len(set(places)) != len(places):
-        raise UsageError("--format: two formats go to the same place", "Give all but one of them a file: NAME=FILE.")
+        raise UsageError("--format: two formats go to the same place.", "Give all but one of them a file: NAME=FILE.")
     return targets
 
 
@@ -64,7 +64,7 @@ def emit(verdict: Verdict, targets: Sequence[Target], context: Context) -> int:
             write_atomically(target.file, text)
         except OSError as exc:
             problems.append(
-                UsageError(f"--format {target.name}={target.file}: {exc.strerror or exc}", "Choose another file.")
+                UsageError(f"--format {target.name}={target.file}: {exc.strerror or exc}.", "Choose another file.")
             )
     if problems and code is not ExitCode.BLOCKED:
         raise problems[0]
@@ -103,16 +103,16 @@ def _umask() -> int:
 def _target(text: str, cwd: Path) -> Target:
     name, equals, file = text.partition("=")
     if name not in FORMATS:
-        raise UsageError(f"--format {text}: unknown format", f"Use one of {', '.join(FORMATS)}.")
+        raise UsageError(f"--format {text}: unknown format.", f"Use one of {', '.join(FORMATS)}.")
     if equals and not file:
-        raise UsageError(f"--format {text}: no file after '='", "Write NAME or NAME=FILE.")
+        raise UsageError(f"--format {text}: no file after '='.", "Write NAME or NAME=FILE.")
     if file in ("", "-"):
         return Target(name)
     path = cwd / file
     # Before anything is spent, not after.
     if not path.parent.is_dir():
         raise UsageError(
-            f"--format {text}: there is no folder {path.parent.name!r} for it", "Make it, or choose another."
+            f"--format {text}: there is no folder {path.parent.name!r} for it.", "Make it, or choose another."
         )
     return Target(name, path)
 

@@ -236,12 +236,12 @@ def _refuse_existing(root: Path, files: Sequence[NewFile]) -> None:
     taken += [file.shown for file in files[1:] if os.path.lexists(file.path)]
     if taken:
         raise UsageError(
-            f"{taken[0]} is there already, and nothing is overwritten",
+            f"{taken[0]} is there already, and nothing is overwritten.",
             "Edit it, or move it away first. `scangate policy check` says whether a policy is right.",
         )
     for file in files:
         if not file.path.parent.resolve().is_relative_to(root.resolve()):
-            raise UsageError(f"{file.shown}: its folder is a link out of the repository", "Nothing was written.")
+            raise UsageError(f"{file.shown}: its folder is a link out of the repository.", "Nothing was written.")
 
 
 def _write(file: NewFile) -> None:
@@ -252,4 +252,4 @@ def _write(file: NewFile) -> None:
             opened.write(file.text)
     except OSError as exc:
         reason = exc.strerror or type(exc).__name__
-        raise UsageError(f"{file.shown}: cannot be written: {reason}", "Check the folder's rights.") from exc
+        raise UsageError(f"{file.shown}: cannot be written: {reason}.", "Check the folder's rights.") from exc

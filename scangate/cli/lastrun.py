@@ -121,7 +121,7 @@ def handed_in(path: Path, context: Context) -> LastRun:
     except Unreadable as exc:
         raise UsageError(f"{path} {exc.reason}.", hint) from exc
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
-        raise UsageError(f"{path}: not a verdict", hint) from exc
+        raise UsageError(f"{path}: not a verdict.", hint) from exc
 
 
 def _path(context: Context) -> Path:

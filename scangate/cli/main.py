@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> "NoReturn":
         from scangate.errors import UsageError
 
-        raise UsageError(message, f"See `{self.prog} --help`.")
+        raise UsageError(f"{message}.", f"See `{self.prog} --help`.")
 
 
 def run(argv: "Sequence[str]", context: Context | None = None) -> int:

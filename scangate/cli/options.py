@@ -63,15 +63,15 @@ def refuse_nonsense(args: argparse.Namespace) -> None:
     """Values that no run can have, also where there turns out to be nothing to do. Raises UsageError."""
     jobs, max_packages = getattr(args, "jobs", 8), getattr(args, "max_packages", None)
     if not 1 <= jobs <= 64:
-        raise UsageError(f"--jobs {jobs}: out of range", "Use 1 to 64.")
+        raise UsageError(f"--jobs {jobs}: out of range.", "Use 1 to 64.")
     if args.timeout is not None and not 0 < args.timeout <= 86400:
-        raise UsageError(f"--timeout {args.timeout:g}: out of range", "Use seconds, more than 0, at most 86400.")
+        raise UsageError(f"--timeout {args.timeout:g}: out of range.", "Use seconds, more than 0, at most 86400.")
     if max_packages is not None and max_packages < 0:
-        raise UsageError(f"--max-packages {max_packages}: less than none", "Use 0 or more.")
+        raise UsageError(f"--max-packages {max_packages}: less than none.", "Use 0 or more.")
     if args.rate is None:
         return
     if args.local:
-        raise UsageError("--rate and --local: there is no service to spare", "Leave one of them out.")
+        raise UsageError("--rate and --local: there is no service to spare.", "Leave one of them out.")
     from scangate.service.budget import Rate
 
     Rate.parse(args.rate)

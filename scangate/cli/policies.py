@@ -141,7 +141,7 @@ class Policies:
             (shown, content) for shown, path in self._files.items() if (content := _read(tree, shown, path)) is not None
         ]
         if len(found) > 1:
-            raise PolicyError(f"{found[0][0]} and {found[1][0]}: two policies", "Keep one of them.")
+            raise PolicyError(f"{found[0][0]} and {found[1][0]}: two policies.", "Keep one of them.")
         if not found and self._named is not None and tree is not self._base:
             raise PolicyError(
                 f"{self._named}: it is not in what is checked.", "git add it, or name a file outside of the repository."

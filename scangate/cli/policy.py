@@ -46,11 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     if args.tests and args.action != "test":
-        raise UsageError("--tests goes with `scangate policy test` alone", "Leave it out.")
+        raise UsageError("--tests goes with `scangate policy test` alone.", "Leave it out.")
     if args.action == "show":
         return _show(args.what, args.policy, context)
     if args.what is not None and args.policy is not None:
-        raise UsageError(f"{args.what} and --policy {args.policy}: two policies", "Name one of them.")
+        raise UsageError(f"{args.what} and --policy {args.policy}: two policies.", "Name one of them.")
     named = args.policy if args.what is None else Path(args.what)
     return _check(named, context) if args.action == "check" else _test(named, args.tests, context)
 
@@ -62,7 +62,7 @@ def _check(named: Path | None, context: Context) -> int:
     """One line a problem on stdout, for people and for editors; 2 where there is an error."""
     found = project.find_policy(named, context)
     if found is None:
-        raise UsageError("there is no policy file here: the built-in policy holds", "`scangate init` writes one.")
+        raise UsageError("there is no policy file here: the built-in policy holds.", "`scangate init` writes one.")
     try:
         policy = project.load_policy(named, context)
         cases = _own_cases(found[0], found[1])
@@ -140,7 +140,7 @@ def _test(named: Path | None, files: Sequence[Path], context: Context) -> int:
         cases = [(context.cwd, case) for case in _built_in_cases()]
     if not cases:
         hint = f"Write some under `tests` in the policy, or in {TEST_FILES[0]} beside it."
-        raise UsageError(f"{policy.where}: there are no tests of it", hint)
+        raise UsageError(f"{policy.where}: there are no tests of it.", hint)
     _refuse_unknown([case for _, case in cases], policy)
     ready = [_with_report(case, folder, policy, context) for folder, case in cases]
     results = trial.run(ready, policy, today=context.now().date())

@@ -44,7 +44,7 @@ def find_policy(named: Path | None, context: Context) -> tuple[Path, str] | None
     folder = root(context)
     found = [name for name in POLICY_FILES if _exists(folder / name)]
     if len(found) > 1:
-        raise PolicyError(f"{found[0]} and {found[1]}: two policies", "Keep one of them.")
+        raise PolicyError(f"{found[0]} and {found[1]}: two policies.", "Keep one of them.")
     return (folder / found[0], found[0]) if found else None
 
 

@@ -53,10 +53,12 @@ def _request(args: argparse.Namespace, context: Context) -> AnalysisRequest:
 
     if args.what.startswith("pkg:"):
         if args.purl or args.github_url:
-            raise UsageError("--purl and --github-url say more about an archive", "Leave them out, or name an archive.")
+            raise UsageError(
+                "--purl and --github-url say more about an archive.", "Leave them out, or name an archive."
+            )
         return AnalysisRequest(purl=str(purls.submittable(args.what)))
     if args.github_url and not args.github_url.startswith("https://"):
-        raise UsageError(f"--github-url {args.github_url}: not an https:// URL", "Use https://github.com/OWNER/NAME.")
+        raise UsageError(f"--github-url {args.github_url}: not an https:// URL.", "Use https://github.com/OWNER/NAME.")
     archive = archives.load(context.cwd / args.what, args.what, args.github_url)
     purl = str(purls.submittable(args.purl)) if args.purl else archives.purl_of(archive)
     return AnalysisRequest(purl=purl, engine=Engine.DYNAMIC_ANALYSIS, archive=archive)
@@ -69,4 +71,4 @@ def _check_taken(purl: str, engines: Sequence[Engine]) -> None:
     ecosystem = purls.parse(purl).ecosystem
     if not any(ecosystem in ENGINE_ECOSYSTEMS[engine] for engine in engines):
         named = " and ".join(engines)
-        raise UsageError(f"{purl}: {named} does not take {ecosystem} packages", "Name an engine that does: --engine.")
+        raise UsageError(f"{purl}: {named} does not take {ecosystem} packages.", "Name an engine that does: --engine.")

@@ -87,7 +87,7 @@ def _limit(text: str) -> int | None:
     if text == "off":
         return None
     if not text.isdecimal():
-        raise UsageError(f"--rate-limit {text}: not a number", 'Write how many requests an hour, or "off".')
+        raise UsageError(f"--rate-limit {text}: not a number.", 'Write how many requests an hour, or "off".')
     return int(text)
 
 
@@ -102,10 +102,10 @@ def _keys(path: Path, context: Context) -> tuple[str, ...]:
     lines = [line.strip() for line in content.data.decode("latin-1").splitlines()]
     keys = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if not keys:
-        raise UsageError(f"--key-file {path}: there is no key in it", "Write one, say: openssl rand -hex 32")
+        raise UsageError(f"--key-file {path}: there is no key in it.", "Write one, say: openssl rand -hex 32")
     if short := [number for number, line in enumerate(lines, 1) if line in keys and len(line) < MIN_KEY_CHARACTERS]:
         raise UsageError(
-            f"--key-file {path}:{short[0]}: a key of fewer than {MIN_KEY_CHARACTERS} characters can be guessed",
+            f"--key-file {path}:{short[0]}: a key of fewer than {MIN_KEY_CHARACTERS} characters can be guessed.",
             "Write a random one, say: openssl rand -hex 32",
         )
     return keys

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     from scangate.output import tasks as rendering
 
     if args.limit < 1:
-        raise UsageError(f"--limit {args.limit}: less than one", "Use 1 or more.")
+        raise UsageError(f"--limit {args.limit}: less than one.", "Use 1 or more.")
     with analysis.service(context) as service:
         rows = [
             rendering.Row(

@@ -42,14 +42,14 @@ def _request(subject: Subject, root: Path, not_here: Collection[str]) -> Analysi
     """Raises UsageError and _Otherwise."""
     paths = {path for entry in subject.dependencies for path in _paths(entry, root)}
     if not paths:
-        raise UsageError(f"{subject.dependencies[0].source}: no such file in this project")
+        raise UsageError(f"{subject.dependencies[0].source}: no such file in this project.")
     if any(place in not_here for entry in subject.dependencies for place in entry.places):
         names = ", ".join(sorted({path.name for path in paths}))
-        raise UsageError(f"{names}: on disk it is not what is checked, in the index or the pushed commit")
+        raise UsageError(f"{names}: on disk it is not what is checked, in the index or the pushed commit.")
     found = {archives.load(path, str(path.relative_to(root)), None) for path in sorted(paths)}
     if len({archive.content for archive in found}) > 1:
         names = ", ".join(sorted(str(path.relative_to(root)) for path in paths))
-        raise UsageError(f"{names}: different archives, and which of them is installed is open")
+        raise UsageError(f"{names}: different archives, and which of them is installed is open.")
     archive = min(found, key=lambda each: each.filename)
     purl = archives.purl_of(archive)
     if subject.name != archive.filename:  # what a line that gives no name is called

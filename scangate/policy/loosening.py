@@ -109,7 +109,7 @@ class LooseningReader:
         try:
             purl = parse(text)
         except PurlError as exc:
-            self._problems.add(leaf.place, exc.message, exc.hint)
+            self._problems.add(leaf.place, exc.message.rstrip("."), exc.hint)
             return None
         if purl.ecosystem is None:
             self._problems.add(leaf.place, f"unknown type {purl.type!r}", suggest.hint(purl.type, Ecosystem))

@@ -133,8 +133,9 @@ class SharedBudget(ProcessBudget):
                 return self._change_shared(change)
             except (OSError, sqlite3.Error, StateError) as exc:
                 self._alone = True
+                why = str(exc).rstrip(".")
                 self._warn(
-                    f"{self._path}: the request budget cannot be shared with other runs ({exc}); this run keeps to"
+                    f"{self._path}: the request budget cannot be shared with other runs ({why}); this run keeps to"
                     f" {self._rate} by itself. Remove the file, or make it writable."
                 )
         return super()._change(change)
@@ -167,7 +168,7 @@ def account(origin: str, key: str) -> str:
 def _prepare(database: sqlite3.Connection) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version not in (0, _SCHEMA_VERSION):
-        raise StateError(f"written by another version of scangate, {version}")
+        raise StateError(f"written by another version of scangate, {version}.")
     if version == 0:
         database.execute(
             "CREATE TABLE budget (account TEXT PRIMARY KEY, used INTEGER NOT NULL, last REAL NOT NULL,"
@@ -183,4 +184,4 @@ def _read(database: sqlite3.Connection, account: str) -> Window:
             return Window()
         case (int(used), float(last), float(seconds)) if used >= 0 and math.isfinite(last) and 0 <= seconds <= 86400:
             return Window(used, last, seconds)
-    raise StateError("its values make no sense")
+    raise StateError("its values make no sense.")

@@ -54,7 +54,7 @@ def run(argv: Sequence[str], cwd: Path, environ: Mapping[str, str], stop: Event,
         finally:
             _kill(process)
     if status != 0:
-        raise FetchError(f"{what}: {_last_words(log)}", "Try again later; if it stays so, report it.")
+        raise FetchError(f"{what}: {_last_words(log)}.", "Try again later; if it stays so, report it.")
 
 
 def _wait(process: "subprocess.Popen[bytes]", stop: Event, what: str) -> int:
