@@ -32,12 +32,12 @@ class ServiceConfig:
     `listen` is the address that both ports listen on. One beyond loopback needs `keys` and `public_url`.
     `public_url` is where clients reach the service: https behind a proxy that ends TLS, or http to loopback. With it
     one port serves the API and the signed URLs, which are made with it; the proxy hands paths on without its own.
-    `port` and `storage_port` are the API's and the signed URLs' ports; 0 takes a free one.
-    `rate_limit` is how many counted requests a key has per `rate_window` seconds; None switches the limit off.
+    `port` is the API's port, 0 a free one; the signed URLs' is always a free one.
+    `rate_limit` is how many counted requests a key has in an hour; None switches the limit off.
     `workers` is how many analyses run at once; `hints` are what lockfiles say of the packages to come.
-    `delay_scale` multiplies the scripted delays; `url_seconds` is how long a signed URL is good for.
-    `request_seconds` bounds one API request (and how long a connection may idle), `transfer_seconds` one upload
-    or download.
+    The others are there for the tests, which cannot wait so long nor write so much. `url_seconds` is how long a signed
+    URL is good for, `max_upload_bytes` the size of one archive; `request_seconds` bounds one API request (and how long
+    a connection may idle), `transfer_seconds` one upload or download.
     """
 
     data_dir: Path
@@ -45,13 +45,10 @@ class ServiceConfig:
     listen: str = LOOPBACK
     public_url: str | None = None
     port: int = 0
-    storage_port: int = 0
     keys: tuple[str, ...] = ()
     rate_limit: int | None = 100
-    rate_window: float = 3600.0
     workers: int = 2
     hints: Hints = field(default_factory=dict, repr=False)
-    delay_scale: float = 1.0
     url_seconds: int = 900
     max_upload_bytes: int = 256 * MIB
     request_seconds: float = 30.0
@@ -60,15 +57,12 @@ class ServiceConfig:
 
     def __post_init__(self) -> None:
         """Raises UsageError where a setting makes no sense, or would open the service to whoever finds it."""
-        for name, port in (("port", self.port), ("storage port", self.storage_port)):
-            if not 0 <= port <= 65535:
-                raise UsageError(f"{name} {port} is not a port.", "Use 0 (any free port) to 65535.")
+        if not 0 <= self.port <= 65535:
+            raise UsageError(f"port {self.port} is not a port.", "Use 0 (any free port) to 65535.")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise UsageError(f"rate limit {self.rate_limit} lets nothing through.", "Use 1 or more, or none at all.")
         if not 1 <= self.workers <= MAX_WORKERS:
             raise UsageError(f"{self.workers} workers: out of range.", f"Use 1 to {MAX_WORKERS}.")
-        if self.delay_scale < 0:
-            raise UsageError(f"delay scale {self.delay_scale} is negative.", "Use 0 or more.")
         self._check_public_url()
         self._check_listen()
 

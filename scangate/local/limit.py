@@ -5,14 +5,16 @@ import threading
 from scangate.local.config import Clock
 
 
+WINDOW_SECONDS = 3600.0
+
+
 class RateLimit:
     """A counter per key. Every request that is let through renews the window, so that a client which keeps
     hammering just under the limit never gets a fresh one. Kept in memory: a restart forgives.
     """
 
-    def __init__(self, limit: int | None, window: float, clock: Clock) -> None:
+    def __init__(self, limit: int | None, clock: Clock) -> None:
         self._limit = limit
-        self._window = window
         self._clock = clock
         self._lock = threading.Lock()
         self._counters: dict[str, tuple[int, float]] = {}
@@ -28,5 +30,5 @@ class RateLimit:
                 count = 0
             if count >= self._limit:
                 return False
-            self._counters[owner] = (count + 1, now + self._window)
+            self._counters[owner] = (count + 1, now + WINDOW_SECONDS)
             return True

@@ -46,7 +46,7 @@ def application(config: ServiceConfig, backend: Backend, api_url: str, storage_u
     api = Api(
         store=backend.store,
         keys=Keys(backend.keys),
-        limit=RateLimit(config.rate_limit, config.rate_window, config.clock),
+        limit=RateLimit(config.rate_limit, config.clock),
         signer=signer,
         faults=backend.faults,
         wake=backend.workers.wake,

@@ -66,7 +66,7 @@ class EmbeddedService:
 
         config = self._config
         with ExitStack() as stack:
-            ports = (config.port, config.storage_port) if config.public_url is None else (config.port,)
+            ports = (config.port, 0) if config.public_url is None else (config.port,)
             sockets = [stack.enter_context(_listen(config.listen, port)) for port in ports]
             self.bound_url, *others = (_origin(config.listen, sock) for sock in sockets)
             self.url = self.bound_url if config.public_url is None else config.public_url.rstrip("/")
@@ -146,7 +146,7 @@ def _open_backend(config: ServiceConfig, engine: AnalysisEngine | None, stack: E
     if config.replay_dir is not None:
         recordings = load(config.replay_dir)
         faults = ScriptedFaults(recordings)
-        engine = engine or ReplayEngine(recordings, config.delay_scale)
+        engine = engine or ReplayEngine(recordings)
     directory = stack.enter_context(datadir.opened(config.data_dir))
     engine = engine or _dynamic_engine(config, directory, stack)
     try:

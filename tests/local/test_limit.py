@@ -5,7 +5,7 @@ from tests.local.conftest import Clock, StartService
 def test_every_request_let_through_renews_the_window() -> None:
     """The observed trait: requests 50 minutes apart never see a new window; an hour of silence gives one."""
     clock = Clock()
-    limit = RateLimit(3, 3600, clock)
+    limit = RateLimit(3, clock)
     for _ in range(3):
         assert limit.admit("key")
         clock.now += 3000
@@ -18,7 +18,7 @@ def test_every_request_let_through_renews_the_window() -> None:
 
 def test_a_request_that_is_refused_renews_nothing() -> None:
     clock = Clock()
-    limit = RateLimit(1, 3600, clock)
+    limit = RateLimit(1, clock)
     assert limit.admit("key")
     for _ in range(3):
         clock.now += 1000
@@ -28,14 +28,14 @@ def test_a_request_that_is_refused_renews_nothing() -> None:
 
 
 def test_each_key_has_its_own_counter() -> None:
-    limit = RateLimit(1, 3600, Clock())
+    limit = RateLimit(1, Clock())
     assert limit.admit("one")
     assert limit.admit("two")
     assert not limit.admit("one")
 
 
 def test_no_limit() -> None:
-    limit = RateLimit(None, 3600, Clock())
+    limit = RateLimit(None, Clock())
     assert all(limit.admit("key") for _ in range(1000))
 
 

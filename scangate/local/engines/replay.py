@@ -11,18 +11,17 @@ from scangate.models.analysis import Engine
 
 
 class ReplayEngine:
-    """An `AnalysisEngine` that analyses nothing. `delay_scale` multiplies the recordings' delays."""
+    """An `AnalysisEngine` that analyses nothing."""
 
-    def __init__(self, recordings: Recordings, delay_scale: float = 1.0) -> None:
+    def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
-        self._delay_scale = delay_scale
 
     def analyse(self, job: Job, stop: Event) -> Outcome:
         recording = self._recordings.find(job.engine, job.purl)
         if recording is None:
             problem = f"No recording of {job.purl} by {job.engine} in {self._recordings.where}."
             return Outcome(status=FAILED, error_message=problem)
-        if stop.wait(recording.delay * self._delay_scale):
+        if stop.wait(recording.delay):
             raise Interrupted
         if recording.status != COMPLETED:
             return Outcome(status=recording.status, error_message=recording.error_message)

@@ -26,9 +26,9 @@ class Waited(Event):
         return self.is_set()
 
 
-def test_the_delay_is_scaled() -> None:
+def test_it_takes_as_long_as_the_recording_says() -> None:
     stop = Waited()
-    ReplayEngine(recorded(Recording(delay=10)), delay_scale=0.25).analyse(JOB, stop)
+    ReplayEngine(recorded(Recording(delay=2.5))).analyse(JOB, stop)
     assert stop.seconds == 2.5
 
 
