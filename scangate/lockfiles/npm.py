@@ -8,7 +8,6 @@ import gc
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from scangate import purls
 from scangate.errors import LockfileError
@@ -155,7 +154,7 @@ def _confused(entry: Entry, source: Source, owner: str) -> Source:
     if _is_confused(source):
         return source
     fact = confusion(entry, source.host, owner, "another entry")
-    return replace(source, kind=Kind.PRIVATE_REGISTRY, facts=(*source.facts, fact))
+    return source._replace(kind=Kind.PRIVATE_REGISTRY, facts=(*source.facts, fact))
 
 
 def _dependency(entry: Entry, source: Source, scope: Scope, way: tuple[str, ...], path: str) -> Dependency:

@@ -6,8 +6,8 @@ Form `packages` (lockfileVersion 2 and 3, npm 7 and later): every key is a locat
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from scangate.digests import from_sri
 from scangate.errors import LockfileError
@@ -33,8 +33,7 @@ _MANIFEST_KEYS = ("dependencies", "optionalDependencies", "peerDependencies")
 Needs = tuple[Mapping[str, object], ...]
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One place of the tree: `folder` within the node_modules of `place`; "" where it is in none.
 
     `location` is its path from the project ("node_modules/a/node_modules/b"). `name` is the package's own name (an
@@ -59,12 +58,12 @@ class Entry:
     own: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
 class Tree:
     """`entries` in the file's order; `roots` are the locations whose needs are direct dependencies."""
 
-    entries: list[Entry] = field(default_factory=list)
-    roots: list[str] = field(default_factory=list)
+    def __init__(self, entries: Iterable[Entry] = (), roots: Iterable[str] = ()) -> None:
+        self.entries = list(entries)
+        self.roots = list(roots)
 
 
 def holder(location: str) -> tuple[str, str]:
@@ -179,14 +178,15 @@ def _package(location: str, line: int, members: dict[str, object]) -> Entry:
     if spec is None and version is not None and not is_link and _NOT_A_RANGE.match(version):
         # npm then fetches NAME@VERSION, whatever that is: "npm:other@1.0.0" and a URL give another package.
         spec, version = version, None
-    entry = Entry(location, place, folder, name, line, version, spec, digests, scope_of(members), needs)
-    if "inBundle" in members:
-        entry.bundled = _flag(members, "inBundle")
-    if is_link:
-        if spec is None:
-            raise _BadEntryError("is a link without a target")
-        entry.target = spec.removeprefix("file:").rstrip("/")
-    return entry
+    bundled = "inBundle" in members and _flag(members, "inBundle")
+    target = _target(spec) if is_link else None
+    return Entry(location, place, folder, name, line, version, spec, digests, scope_of(members), needs, bundled, target)
+
+
+def _target(spec: str | None) -> str:
+    if spec is None:
+        raise _BadEntryError("is a link without a target")
+    return spec.removeprefix("file:").rstrip("/")
 
 
 def _without_optional_peers(members: Mapping[str, object], needs: Needs) -> Needs:
@@ -202,13 +202,14 @@ def _without_optional_peers(members: Mapping[str, object], needs: Needs) -> Need
 
 def _complete_links(tree: Tree) -> None:
     """A link says no more than where it leads: its name, version and scope stand there."""
-    links = [entry for entry in tree.entries if entry.target is not None]
+    links = [i for i, entry in enumerate(tree.entries) if entry.target is not None]
     directories = {entry.location: entry for entry in tree.entries if not entry.folder} if links else {}
-    for link in links:
+    for i in links:
+        link = tree.entries[i]
         target = directories.get(link.target or "")
         if target is not None:
-            link.name = target.name if _NAME.match(target.name) else link.name
-            link.version, link.scope = target.version, target.scope
+            name = target.name if _NAME.match(target.name) else link.name
+            tree.entries[i] = link._replace(name=name, version=target.version, scope=target.scope)
 
 
 def _mark_workspaces(tree: Tree, packages: Object, path: str) -> None:
@@ -222,12 +223,12 @@ def _mark_workspaces(tree: Tree, packages: Object, path: str) -> None:
         patterns = list(_workspace_patterns(root))
     except _BadEntryError as exc:
         raise exc.at(path, "", packages.lines[""]) from exc
-    for entry in tree.entries if patterns else ():
+    for i, entry in enumerate(tree.entries) if patterns else ():
         place = entry.location if entry.target is None else entry.target
         if (entry.own or entry.target is not None) and place and _is_workspace(place, patterns):
             if entry.target is None:
                 tree.roots.append(entry.location)
-            entry.own = True
+            tree.entries[i] = entry._replace(own=True)
 
 
 def _workspace_patterns(root: Mapping[str, object]) -> Iterator[tuple[bool, list[str]]]:

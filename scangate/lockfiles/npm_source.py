@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from scangate.lockfiles.npm_entries import Entry, is_exact
@@ -19,8 +19,7 @@ _PATH = re.compile(r"file:|\.{0,2}/|\.{1,2}\Z|~/|[a-z]:[/\\]", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(?:tgz|tar\.gz|tar)\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(NamedTuple):
     """`text` is what the entry says, without credentials; `version` is for an entry that has none of its own.
 
     `id` is the dependency's `source_id`, `archive` the path of the archive on disk that it comes in, as written.

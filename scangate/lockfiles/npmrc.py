@@ -7,7 +7,8 @@ stands below a [section] does not count, `;` and `#` end an unquoted value.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from scangate.files import Files
 from scangate.models.lockfile import Ecosystem
@@ -22,8 +23,7 @@ _LINE = re.compile(r"([^=]+)(?:=(.*))?\Z")
 _UNESCAPED = re.compile(r"\\([\\;#])|[;#].*|(.)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
+class Registry(NamedTuple):
     """A registry. `host` is None where it hides in an environment variable: those are never expanded.
 
     `configured`: .npmrc names it (else it is only where a URL of the lockfile leads). `url` is what .npmrc says, None
@@ -38,12 +38,11 @@ class Registry:
 PUBLIC = Registry(host=_DEFAULT_HOST, configured=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Npmrc:
+class Npmrc(NamedTuple):
     """`default` serves every name whose scope has no registry of its own in `scopes` ("@scope" → registry)."""
 
     default: Registry = PUBLIC
-    scopes: Mapping[str, Registry] = field(default_factory=dict)
+    scopes: Mapping[str, Registry] = MappingProxyType({})
     project_scope: str | None = None
     replaces_public: bool = True
 
