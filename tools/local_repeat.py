@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from threading import Event
 
 from scangate import purls
-from scangate.local.engines.base import COMPLETED, Job
 from scangate.local.engines.dynamic import DynamicEngine, new_baits
 from scangate.local.fetch.fetcher import PackageFetcher
+from scangate.local.jobs import COMPLETED, Job
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from scangate.models.analysis import Analysed, Engine
 from scangate.reports import reader

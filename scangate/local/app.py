@@ -18,7 +18,7 @@ from scangate import purls
 from scangate.errors import PurlError
 from scangate.local.answers import EXCEPTION_HANDLERS, Refusal, envelope, read_json
 from scangate.local.auth import Keys
-from scangate.local.engines.base import COMPLETED, FAILED
+from scangate.local.jobs import COMPLETED, FAILED
 from scangate.local.limit import RateLimit
 from scangate.local.signing import Signer
 from scangate.local.store import PROCESSING, QUEUED, Found, Store, StoredTask, Submission

@@ -4,7 +4,6 @@ import threading
 
 from scangate.local.config import Clock
 
-
 WINDOW_SECONDS = 3600.0
 
 

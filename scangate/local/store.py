@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scangate.errors import StateError
 from scangate.local.config import Clock
-from scangate.local.engines.base import COMPLETED, FAILED, Job, Outcome
+from scangate.local.jobs import COMPLETED, FAILED, Job, Outcome
 from scangate.models.analysis import Engine
 
 QUEUED = "queued"

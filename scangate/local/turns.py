@@ -3,8 +3,8 @@
 import threading
 from threading import Event
 
-from scangate.local.engines.base import Interrupted
-from scangate.local.sandbox.base import Job, PhaseTrace, Sandbox
+from scangate.local.jobs import Interrupted
+from scangate.local.sandbox.base import PhaseTrace, Plan, Sandbox
 
 _LOOK_SECONDS = 0.2
 
@@ -16,11 +16,11 @@ class InTurns:
         self._sandbox = sandbox
         self._free = threading.Semaphore(count)
 
-    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+    def run(self, plan: Plan, stop: Event) -> tuple[PhaseTrace, ...]:
         while not self._free.acquire(timeout=_LOOK_SECONDS):
             if stop.is_set():
                 raise Interrupted
         try:
-            return self._sandbox.run(job, stop)
+            return self._sandbox.run(plan, stop)
         finally:
             self._free.release()

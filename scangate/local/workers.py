@@ -6,7 +6,8 @@ import threading
 from contextlib import suppress
 
 from scangate.local.blobs import Blobs
-from scangate.local.engines.base import FAILED, AnalysisEngine, Interrupted, Job, Outcome
+from scangate.local.engines.base import AnalysisEngine
+from scangate.local.jobs import FAILED, Interrupted, Job, Outcome
 from scangate.local.store import Store
 
 log = logging.getLogger("scangate.local")

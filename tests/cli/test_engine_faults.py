@@ -8,7 +8,7 @@ from threading import Event
 from scangate import purls
 from scangate.local.config import ServiceConfig
 from scangate.local.engines import compose
-from scangate.local.engines.base import COMPLETED, FAILED, Job, Outcome
+from scangate.local.jobs import COMPLETED, FAILED, Job, Outcome
 from scangate.local.sandbox.base import SandboxFailed
 from scangate.local.server import EmbeddedService
 from tests.cli.conftest import Scangate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scangate.errors import StateError
-from scangate.local.engines.base import Outcome
+from scangate.local.jobs import Outcome
 from scangate.local.store import MAX_ATTEMPTS, Found, Store, Submission
 from scangate.models.analysis import Engine
 from tests.local.conftest import Clock

@@ -14,9 +14,9 @@ import pytest
 
 from scangate import pipeline
 from scangate.cli import archives
-from scangate.local.engines.base import COMPLETED, Job
 from scangate.local.engines.dynamic import DynamicEngine
 from scangate.local.fetch.fetcher import PackageFetcher
+from scangate.local.jobs import COMPLETED, Job
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from scangate.models.analysis import AnalysisRequest, Engine, Report
 from scangate.models.verdict import Action, Status

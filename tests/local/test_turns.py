@@ -6,12 +6,12 @@ from threading import Event
 
 import pytest
 
-from scangate.local.engines.base import Interrupted
-from scangate.local.sandbox.base import Job, PhaseTrace
+from scangate.local.jobs import Interrupted
+from scangate.local.sandbox.base import PhaseTrace, Plan
 from scangate.local.turns import InTurns
 from tests.local.conftest import WAIT_SECONDS
 
-JOB = Job(tree=Path("/nowhere"), phases=())
+PLAN = Plan(tree=Path("/nowhere"), phases=())
 
 
 class Counted:
@@ -23,7 +23,7 @@ class Counted:
         self.entered = threading.Semaphore(0)
         self.go_on = Event()
 
-    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+    def run(self, plan: Plan, stop: Event) -> tuple[PhaseTrace, ...]:
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
@@ -37,7 +37,7 @@ class Counted:
 def test_only_so_many_run_at_once() -> None:
     sandbox, stop = Counted(), Event()
     turns = InTurns(sandbox, 2)
-    threads = [threading.Thread(target=turns.run, args=(JOB, stop)) for _ in range(6)]
+    threads = [threading.Thread(target=turns.run, args=(PLAN, stop)) for _ in range(6)]
     for thread in threads:
         thread.start()
     assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
@@ -52,18 +52,18 @@ def test_only_so_many_run_at_once() -> None:
 def test_who_waits_for_a_turn_heeds_a_stop() -> None:
     sandbox, stop = Counted(), Event()
     turns = InTurns(sandbox, 1)
-    first = threading.Thread(target=turns.run, args=(JOB, Event()))
+    first = threading.Thread(target=turns.run, args=(PLAN, Event()))
     first.start()
     assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
     stop.set()
     with pytest.raises(Interrupted):
-        turns.run(JOB, stop)
+        turns.run(PLAN, stop)
     sandbox.go_on.set()
     first.join(WAIT_SECONDS)
 
 
 class Broken:
-    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+    def run(self, plan: Plan, stop: Event) -> tuple[PhaseTrace, ...]:
         raise OSError("no space left")
 
 
@@ -71,4 +71,4 @@ def test_a_turn_that_fails_is_over() -> None:
     turns = InTurns(Broken(), 1)
     for _ in range(2):
         with pytest.raises(OSError, match="no space"):
-            turns.run(JOB, Event())
+            turns.run(PLAN, Event())

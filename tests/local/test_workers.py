@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from scangate.local.blobs import Blobs
-from scangate.local.engines.base import Job, Outcome
+from scangate.local.jobs import Job, Outcome
 from scangate.local.store import Store, StoredTask, Submission
 from scangate.local.workers import Workers
 from scangate.models.analysis import Engine

@@ -12,12 +12,11 @@ from pathlib import Path
 from threading import Event
 
 from scangate import purls
-from scangate.local.engines.base import COMPLETED
-from scangate.local.engines.base import Job as Task
 from scangate.local.engines.dynamic import DynamicEngine
 from scangate.local.fetch.fetcher import PackageFetcher
+from scangate.local.jobs import COMPLETED, Job
 from scangate.local.sandbox import doctor
-from scangate.local.sandbox.base import Job, PhaseTrace
+from scangate.local.sandbox.base import PhaseTrace, Plan
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from scangate.local.turns import InTurns
 from scangate.models.analysis import Engine
@@ -58,10 +57,10 @@ class Timed:
         self._sandbox = BubblewrapSandbox()
         self.seconds: list[float] = []
 
-    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+    def run(self, plan: Plan, stop: Event) -> tuple[PhaseTrace, ...]:
         began = time.perf_counter()
         try:
-            return self._sandbox.run(job, stop)
+            return self._sandbox.run(plan, stop)
         finally:
             self.seconds.append(time.perf_counter() - began)
 
@@ -97,7 +96,7 @@ def main() -> bool:
 
 
 def _analyse(engine: DynamicEngine, purl: str) -> str:
-    return engine.analyse(Task(task_id=1, purl=purl, engine=Engine.DYNAMIC_ANALYSIS), Event()).status
+    return engine.analyse(Job(task_id=1, purl=purl, engine=Engine.DYNAMIC_ANALYSIS), Event()).status
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from scangate.local.sandbox import doctor, driver, launch, layout
-from scangate.local.sandbox.base import Job, PhasePlan, Program, SandboxFailed
+from scangate.local.sandbox.base import PhasePlan, Plan, Program, SandboxFailed
 from scangate.models.analysis import Phase
 
 RUNS = 9
@@ -32,11 +32,11 @@ def seconds(argv: tuple[str, ...], tools: dict[str, str], shim: Path) -> float:
     """One job. Without a tracer there is no trace, so that it ends in an error: only its time is of interest."""
     program = Program(argv=argv, cwd=layout.APP, environ={"PATH": layout.PATH, "HOME": layout.HOME})
     with tempfile.TemporaryDirectory() as tree:
-        plan = PhasePlan(phase=Phase.INSTALL, programs=(program,))
-        job = Job(tree=Path(tree), phases=(plan,), read_only={"/opt/untraced": shim})
+        phase = PhasePlan(phase=Phase.INSTALL, programs=(program,))
+        plan = Plan(tree=Path(tree), phases=(phase,), read_only={"/opt/untraced": shim})
         started = time.perf_counter()
         try:
-            driver.drive(job, tools, Event(), None)
+            driver.drive(plan, tools, Event(), None)
         except SandboxFailed:
             if tools == doctor.tools():
                 raise

@@ -11,8 +11,8 @@ from typing import assert_never
 from scangate import purls
 from scangate.errors import PurlError, ScangateError
 from scangate.local.engines import compose, phases_npm, phases_pypi, places
-from scangate.local.engines.base import COMPLETED, FAILED, Job, Outcome
 from scangate.local.fetch.base import Fetched, Fetcher, FetchError, Hint, Hints, IntegrityMismatch
+from scangate.local.jobs import COMPLETED, FAILED, Job, Outcome
 from scangate.local.sandbox import base as sandboxes
 from scangate.local.sandbox.base import PhasePlan, PhaseTrace, Sandbox
 from scangate.models.analysis import Engine
@@ -84,7 +84,7 @@ class DynamicEngine:
         fetched = self._fetcher.fetch(job, self._hints.get(job.purl, _NO_HINT), directory, stop)
         baits = self._baits()
         traces = self._sandbox.run(
-            sandboxes.Job(
+            sandboxes.Plan(
                 tree=fetched.tree,
                 phases=_plan(fetched),
                 read_only={places.HELPERS: places.HELPERS_SOURCE},

@@ -42,7 +42,7 @@ from pathlib import Path
 from scangate import purls
 from scangate.errors import PurlError, ReportError, UsageError
 from scangate.files import Unreadable, read_bounded
-from scangate.local.engines.base import COMPLETED
+from scangate.local.jobs import COMPLETED
 from scangate.models.analysis import MAX_REPORT_BYTES, Engine
 from scangate.models.lockfile import Ecosystem
 

@@ -5,8 +5,8 @@ from collections import Counter
 from threading import Event
 
 from scangate.errors import ReportError
-from scangate.local.engines.base import COMPLETED, FAILED, Interrupted, Job, Outcome
 from scangate.local.engines.recordings import Recordings, read_report
+from scangate.local.jobs import COMPLETED, FAILED, Interrupted, Job, Outcome
 from scangate.models.analysis import Engine
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from scangate import purls
 from scangate.errors import ScangateError
-from scangate.local.engines.base import Job
+from scangate.local.jobs import Job
 from scangate.models.lockfile import Ecosystem
 from scangate.purls import Purl
 
@@ -102,5 +102,5 @@ class Fetcher(Protocol):
     def fetch(self, job: Job, hint: Hint, directory: Path, stop: Event) -> Fetched:
         """Lay the package out below `directory` (empty, and the caller's to remove).
 
-        Raises FetchError, IntegrityMismatch, and engines.base.Interrupted soon after `stop` is set.
+        Raises FetchError, IntegrityMismatch, and jobs.Interrupted soon after `stop` is set.
         """

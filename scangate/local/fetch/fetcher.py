@@ -5,12 +5,12 @@ from threading import Event
 from typing import assert_never
 
 from scangate import purls
-from scangate.local.engines.base import Job
 from scangate.local.fetch.base import Fetched, FetchError, Hint
 from scangate.local.fetch.npm import NpmFetcher
 from scangate.local.fetch.pypi import PypiFetcher
 from scangate.local.fetch.relay import Relay
 from scangate.local.fetch.upstream import Upstream
+from scangate.local.jobs import Job
 from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL
 

@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 from scangate import purls, urls
 from scangate.digests import from_hex, from_sri, strongest
-from scangate.local.engines.base import Job
 from scangate.local.fetch import digests, tools
 from scangate.local.fetch.base import Fetched, FetchError, Hint
 from scangate.local.fetch.relay import Page, Relay
 from scangate.local.fetch.unpack import WantedMember, check, read_member
 from scangate.local.fetch.upstream import NotThere, Upstream
+from scangate.local.jobs import Job
 from scangate.models.lockfile import Ecosystem
 from scangate.registries import DEFAULT_URL, PUBLIC_HOSTS
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from scangate.errors import ScangateError
-from scangate.local.engines.base import Interrupted
 from scangate.local.fetch.upstream import NotThere
+from scangate.local.jobs import Interrupted
 
 log = logging.getLogger("scangate.local")
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Event
 
-from scangate.local.engines.base import Interrupted
 from scangate.local.fetch.base import FetchError
+from scangate.local.jobs import Interrupted
 
 TOOL_SECONDS = 300.0
 _LOOK_SECONDS = 0.02

@@ -35,7 +35,7 @@ class PhasePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """For one job. Sizes in bytes."""
+    """For one plan. Sizes in bytes."""
 
     memory: int = 2 * 1024**3
     disk: int = 2 * 1024**3
@@ -47,7 +47,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Plan:
     """`tree` is copied to /app (owned by the package's user, writable); `read_only` host paths are bound besides,
     by sandbox path, nowhere below a writable folder (layout.WRITABLE; layout.py names the places and the user).
 
@@ -139,14 +139,14 @@ class SandboxUnavailable(ScangateError):
 
 
 class SandboxFailed(ScangateError):
-    """The sandbox itself broke while a job ran (killed, disk full, tracer lost): the package was not analysed."""
+    """The sandbox itself broke while a plan was run (killed, disk full, tracer lost): the package was not analysed."""
 
 
 class Sandbox(Protocol):
     """Thread-safe; one call is one package."""
 
-    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+    def run(self, plan: Plan, stop: Event) -> tuple[PhaseTrace, ...]:
         """Run the phases in order, each in the file tree that the one before it left.
 
-        Ends soon after `stop` is set (raising engines.base.Interrupted). Raises SandboxUnavailable, SandboxFailed.
+        Ends soon after `stop` is set (raising jobs.Interrupted). Raises SandboxUnavailable, SandboxFailed.
         """

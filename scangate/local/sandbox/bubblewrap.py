@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from threading import Event
 
 from scangate.local.sandbox import doctor, driver, layout
-from scangate.local.sandbox.base import Job, PhaseTrace, SandboxFailed, SandboxUnavailable
+from scangate.local.sandbox.base import PhaseTrace, Plan, SandboxFailed, SandboxUnavailable
 
 
 class BubblewrapSandbox:
@@ -16,26 +16,26 @@ class BubblewrapSandbox:
     def __init__(self, *, workspace: Path | None = None) -> None:
         self._workspace = workspace
 
-    def run(self, job: Job, stop: Event) -> tuple[PhaseTrace, ...]:
+    def run(self, plan: Plan, stop: Event) -> tuple[PhaseTrace, ...]:
         """See base.Sandbox.run. Blocks; each call has namespaces, a file tree and processes of its own."""
         if problems := doctor.missing():
             raise SandboxUnavailable(problems)
-        _check(job)
+        _check(plan)
         try:
-            return driver.drive(job, doctor.tools(), stop, self._workspace)
+            return driver.drive(plan, doctor.tools(), stop, self._workspace)
         except SandboxFailed as error:
-            # Is it this job, or does no sandbox work here? The second has its own advice.
+            # Is it this plan, or does no sandbox work here? The second has its own advice.
             if problems := doctor.problems(self._workspace):
                 raise SandboxUnavailable(problems) from error
             raise
 
 
-def _check(job: Job) -> None:
-    for plan in job.phases:
-        for program in plan.programs:
+def _check(plan: Plan) -> None:
+    for phase in plan.phases:
+        for program in phase.programs:
             if not program.argv or "=" in program.argv[0] or program.argv[0].startswith("-"):
                 raise ValueError(f"not a program: {program.argv[:1]!r}")
-    for inside, outside in job.read_only.items():
+    for inside, outside in plan.read_only.items():
         if any(PurePosixPath(inside).is_relative_to(path) for path in layout.WRITABLE):
             # There the package could have put a link in its place.
             raise ValueError(f"bound below a folder that the package writes to: {inside!r}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from scangate.local.sandbox import driver, launch, seccomp
-from scangate.local.sandbox.base import Job, PhasePlan, Problem, Program, SandboxFailed
+from scangate.local.sandbox.base import PhasePlan, Plan, Problem, Program, SandboxFailed
 from scangate.models.analysis import Phase
 
 _PACKAGES = {"bwrap": "bubblewrap", "strace": "strace", "ip": "iproute2"}  # the others: util-linux
@@ -130,9 +130,9 @@ def _sysctl(proc: Path, name: str) -> str | None:
 def _trial(workspace: Path | None) -> tuple[Problem, ...]:
     program = Program(argv=("/usr/bin/true",), cwd="/app")
     with tempfile.TemporaryDirectory(prefix="scangate-trial-", dir=workspace) as tree:
-        plan = PhasePlan(phase=Phase.INSTALL, programs=(program,), seconds=_TRIAL_SECONDS)
+        phase = PhasePlan(phase=Phase.INSTALL, programs=(program,), seconds=_TRIAL_SECONDS)
         try:
-            traces = driver.drive(Job(tree=Path(tree), phases=(plan,)), tools(), Event(), workspace)
+            traces = driver.drive(Plan(tree=Path(tree), phases=(phase,)), tools(), Event(), workspace)
         except (SandboxFailed, OSError) as error:
             return (cause(str(error).rstrip(".")),)
     if traces[0].status != "completed" or not traces[0].ran:

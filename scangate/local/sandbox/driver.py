@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from scangate.local.engines.base import Interrupted
+from scangate.local.jobs import Interrupted
 from scangate.local.sandbox import launch, wire
-from scangate.local.sandbox.base import Job, PhaseTrace, SandboxFailed
+from scangate.local.sandbox.base import PhaseTrace, Plan, SandboxFailed
 
 _MOST_ANSWER = 256 * 1024**2
 _MOST_ERRORS = 64 * 1024
@@ -26,13 +26,13 @@ _END_SECONDS = 60.0
 _ENVIRON = {"PATH": launch.PATH, "LC_ALL": "C.UTF-8"}
 
 
-def drive(job: Job, tools: Mapping[str, str], stop: Event, workspace: Path | None) -> tuple[PhaseTrace, ...]:
-    """Run a job. `tools`: absolute paths by name, all of launch.TOOLS. Raises SandboxFailed, Interrupted."""
+def drive(plan: Plan, tools: Mapping[str, str], stop: Event, workspace: Path | None) -> tuple[PhaseTrace, ...]:
+    """Run a plan. `tools`: absolute paths by name, all of launch.TOOLS. Raises SandboxFailed, Interrupted."""
     root = launch.becomes_nobody()
-    read_only = {**launch.interpreter(), **job.read_only}
+    read_only = {**launch.interpreter(), **plan.read_only}
     with tempfile.TemporaryDirectory(prefix="scangate-", dir=workspace) as folder:
         order = wire.Order(
-            job=replace(job, tree=job.tree.resolve(), read_only=read_only),
+            plan=replace(plan, tree=plan.tree.resolve(), read_only=read_only),
             workspace=folder,
             tools=dict(tools),
             user=launch.NOBODY if root else None,
@@ -48,7 +48,7 @@ class Driver:
         self._order = order
         self._stop = stop
         self._deadline = (
-            time.monotonic() + _EXTRA_SECONDS + sum(plan.seconds + _END_SECONDS for plan in order.job.phases)
+            time.monotonic() + _EXTRA_SECONDS + sum(phase.seconds + _END_SECONDS for phase in order.plan.phases)
         )
         self._out = bytearray()
         self._errors = bytearray()
@@ -106,7 +106,7 @@ class Driver:
             ) from error
         if isinstance(answer, str):
             raise SandboxFailed(answer, "The package was not analysed. Run `scangate doctor` if this happens again.")
-        expected = [plan.phase for plan in self._order.job.phases]
+        expected = [phase.phase for phase in self._order.plan.phases]
         if [trace.phase for trace in answer] != expected:
             raise SandboxFailed("The sandbox answered for other phases than it was asked for.")
         return answer

@@ -26,26 +26,28 @@ def _command(*argv: str, text: str | None = None) -> None:
 
 def lay_out(order: wire.Order) -> dict[str, str]:
     """Mount and fill the stage; returns what to bind read-only, source by sandbox path."""
-    at, job = Path(order.workspace), order.job
+    at, plan = Path(order.workspace), order.plan
     kernel.mount("tmpfs", str(at), "tmpfs", kernel.NOSUID | kernel.NODEV, f"size={_STAGE_BYTES},mode=755")
     tree = at / "tree"
     for folder in (tree, at / "etc", at / "ro", at / "run"):
         folder.mkdir(mode=0o755)
-    options = f"size={job.limits.disk},nr_inodes={_MOST_FILES},mode=755"
+    options = f"size={plan.limits.disk},nr_inodes={_MOST_FILES},mode=755"
     kernel.mount("tmpfs", str(tree), "tmpfs", kernel.NOSUID | kernel.NODEV, options)
     for folder_name in layout.WRITABLE.values():
         (tree / folder_name).mkdir(mode=0o755)
-    _command("cp", "-R", "-P", "--preserve=mode,timestamps,links", f"{job.tree}/.", str(tree / "app"))
+    _command("cp", "-R", "-P", "--preserve=mode,timestamps,links", f"{plan.tree}/.", str(tree / "app"))
     for name, text in layout.ETC.items():
         (at / "etc" / name).write_text(text)
-    for name, text in layout.bait_files(job.baits).items():
+    for name, text in layout.bait_files(plan.baits).items():
         file = tree / "home" / name
         _private_folders(file.parent, tree / "home")
         file.write_text(text, errors="surrogateescape")
         file.chmod(0o600)
     if order.user is not None:
         _command("chown", "-hR", f"{order.user}:{order.user}", str(tree), str(at / "run"))
-    sources = {inside: _bound(outside, at / "ro" / str(n)) for n, (inside, outside) in enumerate(job.read_only.items())}
+    sources = {
+        inside: _bound(outside, at / "ro" / str(n)) for n, (inside, outside) in enumerate(plan.read_only.items())
+    }
     # Under a name that every user can reach, whatever the rights of the workspace's parents are.
     kernel.mount(str(at), launch.STAGE, "", kernel.BIND | kernel.RECURSIVE)
     return sources

@@ -49,7 +49,7 @@ def run(order: wire.Order) -> tuple[PhaseTrace, ...]:
     Path("/proc/self/oom_score_adj").write_text("1000")  # the machine's own programs come first
     stage.give_up_privileges(order.user)
     sink.start()
-    return tuple(_Phase(order, sources, sink, plan).run() for plan in order.job.phases)
+    return tuple(_Phase(order, sources, sink, phase).run() for phase in order.plan.phases)
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class _Phase:
         return (asked for asked in records.looked_up if asked.name not in theirs)
 
     def _program(self, program: Program, deadline: float) -> str:
-        limits = self.order.job.limits
+        limits = self.order.plan.limits
         inner = launch.inner(program, limits)
         tree = Tree(
             launch=tuple(as_traced(item) for item in inner),
@@ -128,7 +128,7 @@ class _Phase:
         return launch.tracer(tools, log) + launch.bubblewrap(
             tools,
             command=inner,
-            environ={**program.environ, **self.order.job.baits},
+            environ={**program.environ, **self.order.plan.baits},
             read_only=self.sources,
             filter_fd=filter_fd,
         )

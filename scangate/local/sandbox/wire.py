@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from scangate.local.sandbox.base import (
-    Job,
     Limits,
     LookedUp,
     PhasePlan,
     PhaseTrace,
+    Plan,
     Program,
     Ran,
     Reached,
@@ -22,28 +22,28 @@ from scangate.models.analysis import Phase
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A job for the supervisor. `workspace`: an empty directory to mount on. `tools`: absolute paths by name.
+    """A plan for the supervisor. `workspace`: an empty directory to mount on. `tools`: absolute paths by name.
 
     `user`: whom to become after the preparations, if the supervisor is root.
     """
 
-    job: Job
+    plan: Plan
     workspace: str
     tools: dict[str, str]
     user: int | None
 
 
 def encode_order(order: Order) -> bytes:
-    job = order.job
+    plan = order.plan
     document = {
-        "tree": str(job.tree),
-        "read_only": {inside: str(outside) for inside, outside in job.read_only.items()},
-        "baits": dict(job.baits),
-        "limits": asdict(job.limits),
+        "tree": str(plan.tree),
+        "read_only": {inside: str(outside) for inside, outside in plan.read_only.items()},
+        "baits": dict(plan.baits),
+        "limits": asdict(plan.limits),
         "phases": [
             {
-                "phase": plan.phase.value,
-                "seconds": plan.seconds,
+                "phase": phase.phase.value,
+                "seconds": phase.seconds,
                 "programs": [
                     {
                         "argv": program.argv,
@@ -51,10 +51,10 @@ def encode_order(order: Order) -> bytes:
                         "environ": dict(program.environ),
                         "own": program.own,
                     }
-                    for program in plan.programs
+                    for program in phase.programs
                 ],
             }
-            for plan in job.phases
+            for phase in plan.phases
         ],
         "workspace": order.workspace,
         "tools": order.tools,
@@ -65,15 +65,15 @@ def encode_order(order: Order) -> bytes:
 
 def decode_order(line: bytes) -> Order:
     document: dict[str, Any] = json.loads(line)
-    job = Job(
+    plan = Plan(
         tree=Path(document["tree"]),
         read_only={inside: Path(outside) for inside, outside in document["read_only"].items()},
         baits=document["baits"],
         limits=Limits(**document["limits"]),
         phases=tuple(
             PhasePlan(
-                phase=Phase(plan["phase"]),
-                seconds=plan["seconds"],
+                phase=Phase(phase["phase"]),
+                seconds=phase["seconds"],
                 programs=tuple(
                     Program(
                         argv=tuple(item["argv"]),
@@ -81,14 +81,14 @@ def decode_order(line: bytes) -> Order:
                         environ=item["environ"],
                         own=item["own"],
                     )
-                    for item in plan["programs"]
+                    for item in phase["programs"]
                 ),
             )
-            for plan in document["phases"]
+            for phase in document["phases"]
         ),
     )
     return Order(
-        job=job,
+        plan=plan,
         workspace=document["workspace"],
         tools=document["tools"],
         user=document["user"],

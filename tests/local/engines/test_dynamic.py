@@ -12,11 +12,11 @@ import pytest
 
 from scangate import purls
 from scangate.local.engines import phases_npm
-from scangate.local.engines.base import Interrupted, Job, Outcome
 from scangate.local.engines.dynamic import DynamicEngine, new_baits
 from scangate.local.fetch.base import Fetched, FetchError, Hint
 from scangate.local.fetch.fetcher import PackageFetcher
 from scangate.local.fetch.upstream import Upstream
+from scangate.local.jobs import Interrupted, Job, Outcome
 from scangate.local.sandbox import base as sandboxes
 from scangate.local.sandbox.base import PhaseTrace, SandboxFailed
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
@@ -49,15 +49,15 @@ class Recorded:
     """Notes the jobs, and ends them as it is told."""
 
     def __init__(self, problem: Exception | None = None) -> None:
-        self.jobs: list[sandboxes.Job] = []
+        self.plans: list[sandboxes.Plan] = []
         self._problem = problem
 
-    def run(self, job: sandboxes.Job, stop: Event) -> tuple[PhaseTrace, ...]:
-        self.jobs.append(job)
-        assert job.tree.is_dir()
+    def run(self, plan: sandboxes.Plan, stop: Event) -> tuple[PhaseTrace, ...]:
+        self.plans.append(plan)
+        assert plan.tree.is_dir()
         if self._problem is not None:
             raise self._problem
-        return tuple(PhaseTrace(phase=phase.phase, status="completed") for phase in job.phases)
+        return tuple(PhaseTrace(phase=phase.phase, status="completed") for phase in plan.phases)
 
 
 def _analyse(
@@ -104,7 +104,7 @@ def test_what_this_engine_does_not_do_is_said(fetcher: PackageFetcher, purl: str
 def test_what_cannot_be_had_fails_and_runs_nothing(fetcher: PackageFetcher, purl: str) -> None:
     sandbox = Recorded()
     outcome = _analyse(sandbox, fetcher, purl)
-    assert (outcome.status, outcome.report, sandbox.jobs) == ("failed", None, [])
+    assert (outcome.status, outcome.report, sandbox.plans) == ("failed", None, [])
     assert outcome.error_message
 
 
@@ -113,7 +113,7 @@ def test_another_archive_than_promised_is_reported_and_not_run(registry: Registr
     registry.npm("app", "1.0.0")
     sandbox = Recorded()
     outcome = _analyse(sandbox, fetcher, "pkg:npm/app@1.0.0", Hint(integrity=("sha512:" + "0" * 128,)))
-    assert sandbox.jobs == []
+    assert sandbox.plans == []
     assert _read(outcome, "pkg:npm/app@1.0.0").code is OutcomeCode.INTEGRITY_MISMATCH
 
 
@@ -126,7 +126,7 @@ def test_however_it_ends_nothing_is_left_behind(
     sandbox = Recorded(problem)
     outcome = _analyse(sandbox, fetcher, "pkg:npm/app@1.0.0")
     assert outcome.status == ("completed" if problem is None else "failed")
-    assert not sandbox.jobs[0].tree.parent.exists()
+    assert not sandbox.plans[0].tree.parent.exists()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_it_stops(registry: Registry, fetcher: PackageFetcher) -> None:
     sandbox = Recorded()
     with pytest.raises(Interrupted):
         _analyse(sandbox, fetcher, "pkg:npm/app@1.0.0", stop=stop)
-    assert sandbox.jobs == []
+    assert sandbox.plans == []
 
 
 def test_baits_are_new_each_time() -> None:

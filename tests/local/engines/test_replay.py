@@ -3,9 +3,9 @@ from threading import Event
 
 import pytest
 
-from scangate.local.engines.base import Interrupted, Job, Outcome
 from scangate.local.engines.recordings import Recording, Recordings
 from scangate.local.engines.replay import ReplayEngine, ScriptedFaults
+from scangate.local.jobs import Interrupted, Job, Outcome
 from scangate.models.analysis import Engine
 
 PURL = "pkg:npm/left-pad@1.0.0"

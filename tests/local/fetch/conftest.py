@@ -5,10 +5,10 @@ from typing import Protocol
 
 import pytest
 
-from scangate.local.engines.base import Job
 from scangate.local.fetch.base import Fetched, Hint
 from scangate.local.fetch.fetcher import PackageFetcher
 from scangate.local.fetch.upstream import Upstream
+from scangate.local.jobs import Job
 from scangate.models.analysis import Engine
 from tests.local.fetch.registry import Registry, running
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from scangate.local.engines.base import Interrupted
 from scangate.local.fetch.base import FetchError
 from scangate.local.fetch.relay import Page, Relay
 from scangate.local.fetch.upstream import NotThere
+from scangate.local.jobs import Interrupted
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from threading import Event
 
 import pytest
 
-from scangate.local.engines.base import Interrupted
 from scangate.local.fetch import tools
 from scangate.local.fetch.base import FetchError
+from scangate.local.jobs import Interrupted
 
 WAIT_SECONDS = 20.0
 FORKS = "import os, time, pathlib; pid = os.fork(); pid and pathlib.Path('child').write_text(str(pid)); time.sleep(600)"

@@ -8,10 +8,10 @@ from threading import Event
 
 import pytest
 
-from scangate.local.engines.base import Interrupted
 from scangate.local.fetch import upstream as module
 from scangate.local.fetch.base import FetchError, IntegrityMismatch
 from scangate.local.fetch.upstream import NotThere, Upstream
+from scangate.local.jobs import Interrupted
 from tests.local.fetch.registry import Registry
 
 

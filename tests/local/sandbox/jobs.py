@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from scangate.local.sandbox import layout
-from scangate.local.sandbox.base import Job, Limits, PhasePlan, PhaseTrace, Program
+from scangate.local.sandbox.base import Limits, PhasePlan, PhaseTrace, Plan, Program
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from scangate.models.analysis import Phase
 
@@ -43,14 +43,14 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (files or {}).items():
             Path(folder, name).write_text(text, encoding="utf-8")
-        job = Job(
+        asked = Plan(
             tree=Path(folder),
             phases=phases,
             baits=BAITS,
             read_only=read_only or {},
             limits=limits or Limits(memory=512 * 1024**2, disk=64 * 1024**2, file_size=32 * 1024**2),
         )
-        return BubblewrapSandbox().run(job, stop or Event())
+        return BubblewrapSandbox().run(asked, stop or Event())
 
 
 def run_python(source: str, **settings: object) -> PhaseTrace:

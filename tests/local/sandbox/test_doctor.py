@@ -7,7 +7,7 @@ import pytest
 
 from scangate.errors import ScangateError
 from scangate.local.sandbox import doctor, launch, seccomp
-from scangate.local.sandbox.base import Job, Problem, SandboxFailed, SandboxUnavailable
+from scangate.local.sandbox.base import Plan, Problem, SandboxFailed, SandboxUnavailable
 from scangate.local.sandbox.bubblewrap import BubblewrapSandbox
 from tests.local.sandbox import jobs
 
@@ -216,7 +216,7 @@ def test_a_trial_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "missing", lambda: (Problem("x is missing", "get x"), Problem("y", "get y")))
     with pytest.raises(SandboxUnavailable, match=r"x is missing. \(and 1 more|x is missing") as raised:
-        BubblewrapSandbox().run(Job(tree=tmp_path, phases=()), jobs.Event())
+        BubblewrapSandbox().run(Plan(tree=tmp_path, phases=()), jobs.Event())
     assert raised.value.hint == "get x"
 
 

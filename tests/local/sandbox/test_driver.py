@@ -6,9 +6,9 @@ from threading import Event
 
 import pytest
 
-from scangate.local.engines.base import Interrupted
+from scangate.local.jobs import Interrupted
 from scangate.local.sandbox import driver, wire
-from scangate.local.sandbox.base import Job, PhaseTrace, Program, SandboxFailed
+from scangate.local.sandbox.base import PhaseTrace, Plan, Program, SandboxFailed
 from scangate.local.sandbox.driver import Driver
 from scangate.models.analysis import Phase
 from tests.local.sandbox import jobs
@@ -16,7 +16,7 @@ from tests.local.sandbox import jobs
 
 def supervised(script: str, tmp_path: Path, stop: Event | None = None) -> tuple[PhaseTrace, ...]:
     plan = jobs.plan(Program(argv=("/usr/bin/true",), cwd="/app"), seconds=0)
-    order = wire.Order(job=Job(tree=tmp_path, phases=(plan,)), workspace=str(tmp_path), tools={}, user=None)
+    order = wire.Order(plan=Plan(tree=tmp_path, phases=(plan,)), workspace=str(tmp_path), tools={}, user=None)
     return Driver(["/bin/sh", "-c", script], order, stop or Event()).answer()
 
 

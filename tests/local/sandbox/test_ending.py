@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scangate.local.engines.base import Interrupted
+from scangate.local.jobs import Interrupted
 from scangate.local.sandbox.base import SandboxFailed
 from tests.local.sandbox import jobs
 from tests.local.sandbox.sleeper import SOURCE
