@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from scangate.cli import base, formats, options, project
-from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.cli.context import Context
 from scangate.cli.sides import Read
 from scangate.errors import ExitCode
 from scangate.models.analysis import AnalysisRequest
@@ -25,17 +26,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     formats.add_option(parser)
 
 
+class _Run(NamedTuple):
+    """What stays the same from the command line to the exit code. `elapsed`: seconds since the start."""
+
+    args: argparse.Namespace
+    context: Context
+    targets: Sequence[formats.Target]
+    elapsed: Callable[[], float]
+
+
 def run(args: argparse.Namespace, context: Context) -> int:
-    targets = formats.parse(args.formats, context.cwd)
+    this = _Run(args, context, formats.parse(args.formats, context.cwd), context.stopwatch())
     options.refuse_nonsense(args)
-    elapsed = context.stopwatch()
     with base.opened(args, context) as sides:
         if args.explain_base:
             return base.explain(sides, context)
         found = sides.find()
         if found.is_same and sides.policies.are_same:
             decides = sides.policies.shown or "default"
-            return _nothing_new(args, context, targets, sides.unread(found), found.notices, elapsed, policy=decides)
+            return _nothing_new(this, sides.unread(found), found.notices, policy=decides)
         # The built-in policy names no registries and excludes nothing: its rules can wait for what they are for.
         policy = None if sides.policies.shown is None else sides.policies.load()
         if policy is not None and policy.exclude:
@@ -43,27 +52,21 @@ def run(args: argparse.Namespace, context: Context) -> int:
         read = sides.read(found, NO_REGISTRIES if policy is None else policy.registries)
         notices = (*sides.policies.notices(), *read.notices, *found.notices)
         if policy is None and not notices and _is_empty(read.selection):
-            return _nothing_new(args, context, targets, read.selection, notices, elapsed)
+            return _nothing_new(this, read.selection, notices)
         policy = policy or sides.policies.load()
         not_here = sides.archives_not_here(read.selection)
-    return _judge(args, context, targets, policy, read, notices, elapsed, not_here)
+    return _judge(this, policy, read, notices, not_here)
 
 
 def _judge(
-    args: argparse.Namespace,
-    context: Context,
-    targets: Sequence[formats.Target],
-    policy: "Policy",
-    read: Read,
-    notices: tuple[PolicyNotice, ...],
-    elapsed: Callable[[], float],
-    not_here: frozenset[str],
+    this: _Run, policy: "Policy", read: Read, notices: tuple[PolicyNotice, ...], not_here: frozenset[str]
 ) -> int:
     """Have what is new analysed, and decide. `not_here`: as `uploads.find` has it."""
     from scangate import pipeline
     from scangate.cli import analysis
     from scangate.service.base import Interrupted
 
+    args, context, targets, elapsed = this
     hook = base.in_hook(args, context)
     policy = policy.in_hook() if hook else policy
     chosen = analysis.plan(args, policy, default_timeout=options.HOOK_TIMEOUT if hook and args.staged else None)
@@ -99,21 +102,14 @@ def _judge(
 
 
 def _nothing_new(
-    args: argparse.Namespace,
-    context: Context,
-    targets: Sequence[formats.Target],
-    selection: Selection,
-    notices: tuple[PolicyNotice, ...],
-    elapsed: Callable[[], float],
-    *,
-    policy: str = "default",
+    this: _Run, selection: Selection, notices: tuple[PolicyNotice, ...], *, policy: str = "default"
 ) -> int:
     """The verdict where the base has all of it: no policy can say anything about that, and nobody is asked.
 
     `policy` is the one that would decide, as it is shown.
     """
-    if args.dry_run:
-        context.say("scangate: would send nothing: nothing is new.")
+    if this.args.dry_run:
+        this.context.say("scangate: would send nothing: nothing is new.")
         return ExitCode.PASS
     verdict = Verdict(
         status=Status.WARNED if notices else Status.PASSED,
@@ -124,11 +120,11 @@ def _nothing_new(
         ),
         notices=notices,
         policy=policy,
-        elapsed_seconds=elapsed(),
+        elapsed_seconds=this.elapsed(),
         compared=selection.compared,
         scope_changes=selection.changes,
     )
-    return formats.emit(verdict, targets, context)
+    return formats.emit(verdict, this.targets, this.context)
 
 
 def _is_empty(selection: Selection) -> bool:
@@ -140,18 +136,20 @@ def _is_empty(selection: Selection) -> bool:
 
 
 def _dry_run(requests: Sequence[AnalysisRequest], chosen: "Plan", service: str, context: Context) -> int:
-    # As the scheduler has it: the first packages, in the order of the requests.
-    packages = list(dict.fromkeys(request.purl for request in requests))
-    sent = frozenset(packages[: chosen.max_packages])
-    going = [request for request in requests if request.purl in sent]
+    from scangate.service.scheduler import not_sent
+
+    kept = not_sent(requests, chosen.max_packages)
+    going = [request for request in requests if request not in kept]
+    packages = len({request.purl for request in going})
+    over = len({request.purl for request in kept})
     context.show(
         *(
             f"{each.purl} {each.engine}{'' if each.archive is None else f' (uploads {each.archive.filename})'}"
             for each in going
         )
     )
-    left = f" ({len(packages) - len(sent)} more are over --max-packages)" if len(sent) < len(packages) else ""
+    left = f" ({over} more are over --max-packages)" if over else ""
     context.say(
-        f"scangate: would send {len(going)} requests for {len(sent)} packages{left} to {service}; nothing was sent."
+        f"scangate: would send {len(going)} requests for {packages} packages{left} to {service}; nothing was sent."
     )
     return ExitCode.PASS

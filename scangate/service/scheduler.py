@@ -75,7 +75,7 @@ class Scheduler:
 
     def analyse(self, requests: Sequence[AnalysisRequest]) -> Mapping[AnalysisRequest, Answer]:
         board = Board(requests, self._on_progress, self._is_blocked)
-        for request, shortfall in _not_to_be_sent(tuple(board.jobs), self._settings.max_packages):
+        for request, shortfall in not_sent(tuple(board.jobs), self._settings.max_packages).items():
             board.end(board.jobs[request], shortfall)
         try:
             with asyncio.Runner(loop_factory=self._runtime.loop) as runner:
@@ -283,18 +283,21 @@ def _created(task: Task) -> float:
         return -math.inf
 
 
-def _not_to_be_sent(
-    requests: Sequence[AnalysisRequest], max_packages: int | None
-) -> Iterator[tuple[AnalysisRequest, Shortfall]]:
+def not_sent(requests: Sequence[AnalysisRequest], max_packages: int | None) -> Mapping[AnalysisRequest, Shortfall]:
+    """What a run does not send at all, and why: what no service takes, and packages over the limit (None: there is
+    none), which the first ones in the order of the requests keep to.
+    """
     sent: set[str] = set()
+    kept: dict[AnalysisRequest, Shortfall] = {}
     for request in requests:
         if (shortfall := _unsupported(request)) is not None:
-            yield request, shortfall
+            kept[request] = shortfall
         elif max_packages is not None and request.purl not in sent and len(sent) >= max_packages:
             detail = f"The run may send {max_packages} packages at most."
-            yield request, Shortfall(code=OutcomeCode.OVER_BUDGET, detail=detail, engine=request.engine)
+            kept[request] = Shortfall(code=OutcomeCode.OVER_BUDGET, detail=detail, engine=request.engine)
         else:
             sent.add(request.purl)
+    return kept
 
 
 def _unsupported(request: AnalysisRequest) -> Shortfall | None:
