@@ -306,7 +306,12 @@ def test_a_summary_that_would_be_too_large_is_left_out_rather_than_all_of_it_los
 ) -> None:
     from scangate.cli import runner
 
-    monkeypatch.setattr(runner, "MAX_SUMMARY_BYTES", 100)
+    written = action(paths="nowhere").summary
+    assert "nowhere" in written
+    size = len(written.encode())
+    monkeypatch.setattr(runner, "MAX_SUMMARY_BYTES", size)
+    assert action(paths="nowhere").summary == written
+    monkeypatch.setattr(runner, "MAX_SUMMARY_BYTES", size - 1)
     ran = action(paths="nowhere")
     assert (ran.result.code, ran.summary) == (2, "")
 

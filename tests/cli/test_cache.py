@@ -1,6 +1,5 @@
 """The cache as a user meets it: from lockfiles through a real service over HTTP, run after run."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from scangate.models.analysis import AnalysisRequest, Engine
-from scangate.service.cache import FILE, SET_ASIDE, Entry
+from scangate import __version__
+from scangate.service.cache import FILE, SET_ASIDE, Cache
 from tests.cli.conftest import RECORDED, Replay, Scangate, example
 from tests.conftest import ROOT
 
@@ -255,28 +254,24 @@ def test_a_run_killed_in_the_middle_of_a_write_leaves_what_the_next_one_needs(
     assert "3 of 3 reports from the cache" in scangate("check", **replay.environ).err
 
 
-@pytest.mark.parametrize("version", ["0.0.1", None])
+@pytest.mark.parametrize(("version", "asked_for"), [("0.0.1", 3), (__version__, 0)])
 def test_a_report_of_the_local_engine_is_of_the_version_that_made_it(
-    scangate: Scangate, project: Path, replay: Replay, cache: Path, monkeypatch: pytest.MonkeyPatch, version: str | None
+    scangate: Scangate, project: Path, replay: Replay, cache: Path, version: str, asked_for: int
 ) -> None:
-    from scangate.cli import analysis
-
+    """The service's reports stand in for the engine's; what would be run now is what --dry-run tells."""
     example("axios-replica", project)
+    sent = scangate("check", "--dry-run", **replay.environ).out.split()
     scangate("check", **replay.environ)
-    name = f"this machine (--local), scangate {version or analysis.__version__}"
-    with closing(sqlite3.connect(cache)) as database, database:
-        # As the local engine would have kept them: the key is a digest of what stands beside it.
-        for key, engine, purl, integrity in database.execute(
-            "SELECT key, engine, purl, integrity FROM reports"
-        ).fetchall():
-            pinned = tuple(tuple(digests) for digests in json.loads(integrity))
-            entry = Entry(analyser=name, request=AnalysisRequest(purl=purl, engine=Engine(engine), integrity=pinned))
-            packed, task = database.execute("SELECT payload, task FROM reports WHERE key = ?", (key,)).fetchone()
-            row = (entry.key, name, hashlib.sha256(b"%b %b %b" % (entry.key, str(task).encode(), packed)).digest(), key)
-            database.execute("UPDATE reports SET key = ?, analyser = ?, digest = ? WHERE key = ?", row)
-    monkeypatch.setattr(analysis.local, "require", lambda *_, **__: None)
+    kept = Cache(cache.parent, workspace=None, clock=time.time, warn=pytest.fail)
+    with closing(kept):
+        entries = [entry for purl in sent if purl.startswith("pkg:") for entry in kept.entries(purl)]
+        assert len(entries) == 3
+        for entry in entries:
+            report = kept.report(entry)
+            assert report is not None
+            kept.keep(entry._replace(analyser=f"this machine (--local), scangate {version}"), report)
     dry = scangate("check", "--local", "--dry-run")
-    assert len(dry.out.splitlines()) == (3 if version else 0), dry.err
+    assert len(dry.out.splitlines()) == asked_for, dry.err
 
 
 def _reports(cache: Path) -> int:

@@ -76,13 +76,18 @@ def test_quiet_is_quiet(stream: type[io.StringIO]) -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"CI": "1"}])
 def test_a_reader_that_went_away_does_not_end_the_run(environ: dict[str, str]) -> None:
+    refused: list[str] = []
+
     class Broken(Terminal):
         def write(self, text: str) -> int:
+            refused.append(text)
             raise BrokenPipeError
 
     with ProgressReporter.of(context(Broken(), environ), False) as reporter:
         reporter.show(at(0, 0))
         reporter.show(at(10, 3))
+    assert "0 done" in refused[0]
+    assert any("3 done" in text for text in refused)
 
 
 def test_a_run_that_ends_before_anything_is_shown_leaves_nothing() -> None:

@@ -1,4 +1,11 @@
-"""Each case in each format equals its golden file; `make golden` rewrites them."""
+"""Each case in each format equals its golden file; `make golden` rewrites them.
+
+They are our own output: they show what a change to a renderer changes, and prove nothing of its being right. What does:
+JSON is held to its schema, and the terminal to its width, below; SARIF to the standard's schema and its validator
+(test_sarif_valid); Markdown is rendered by GitHub's implementation and another (test_markdown); JUnit is read by an XML
+reader, with its schema (test_junit); GitLab's by its documented fields (test_gitlab); annotations by the runner's own
+rules (test_github, test_runner_commands); that all say the same, and nothing that is not so, by test_honest.
+"""
 
 import json
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Hostile text through every renderer: nothing becomes an escape sequence, a line of its own or a runner command."""
 
 import json
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -82,9 +83,32 @@ def test_a_megabyte_is_shortened_and_says_so(name: str, text: str) -> None:
     assert "…" in rendered or "\\u2026" in rendered
 
 
-@pytest.mark.parametrize("name", sorted(COMPLETE))
-def test_a_megabyte_is_no_trouble_for_a_complete_format(name: str) -> None:
-    json.loads(RENDERERS[name](huge_verdict("\u202e[x](" * 200_000)))
+MEGABYTE = "\u202e[x](" * 200_000
+
+
+def test_json_carries_a_megabyte_whole() -> None:
+    (package,) = json.loads(RENDERERS["json"](huge_verdict(MEGABYTE)))["packages"]
+    assert package["name"] == MEGABYTE
+    assert package["findings"][0]["evidence"][0]["host"] == MEGABYTE
+
+
+def test_sarif_shortens_a_megabyte_wherever_it_stands_and_says_so() -> None:
+    document = json.loads(RENDERERS["sarif"](huge_verdict(MEGABYTE)))
+    (result,) = document["runs"][0]["results"]
+    assert any("[x](" in text for text in _strings(result))
+    assert all("…" in text for text in _strings(document) if "[x](" in text)
+
+
+def _strings(document: object) -> Iterator[str]:
+    match document:
+        case str():
+            yield document
+        case list():
+            for item in document:
+                yield from _strings(item)
+        case dict():
+            for item in document.values():
+                yield from _strings(item)
 
 
 def test_printable_text_is_left_alone() -> None:

@@ -267,20 +267,49 @@ def test_size_and_number_of_nodes_are_bounded() -> None:
 # ------------------------------------------------------------------------------------------ what is right
 
 
-def test_everything_that_can_be_said_is_read() -> None:
+def test_what_holds_for_the_whole_run_is_read() -> None:
     read = policy("""
         extends: none
         mode: observe
         engines: [lastpymile, dynamic-analysis, lastpymile]
         max-report-age: 30
+        exclude: ["docs/**"]
+        rules: [{id: a-rule, title: A rule, severity: low, observe: bait}]
+    """)
+    assert (read.where, read.mode, read.max_report_age) == ("scangate.yml", Mode.OBSERVE, 30)
+    assert read.engines == (Engine.LASTPYMILE, Engine.DYNAMIC_ANALYSIS)
+    assert read.exclude == ("docs/**",)
+
+
+def test_registries_are_read_with_their_places() -> None:
+    registries = policy("""
         registries:
           mirrors: [npm-mirror.example.com, "Mirror.Example:8443"]
           private:
             - npm.acme.example
             - {host: pypi.acme.example, names: ["acme-*", "@acme/*"]}
-        exclude: ["docs/**"]
+    """).registries
+    assert registries.mirrors == {"npm-mirror.example.com", "mirror.example:8443"}
+    assert [(each.host, each.names, each.where) for each in registries.private] == [
+        ("npm.acme.example", (), "scangate.yml:5"),
+        ("pypi.acme.example", ("acme-*", "@acme/*"), "scangate.yml:6"),
+    ]
+
+
+def test_actions_and_outcomes_are_read_with_who_decided_them() -> None:
+    read = policy("""
         actions: {medium: deny}
         outcomes: {pending: warn}
+    """)
+    medium, pending = read.actions[Severity.MEDIUM], read.outcomes[OutcomeCode.PENDING]
+    assert (medium.action, str(medium.by)) == (Action.DENY, "scangate.yml:2")
+    assert (pending.action, str(pending.by)) == (OutcomeAction.WARN, "scangate.yml:3")
+
+
+def test_every_key_of_a_rule_is_read() -> None:
+    (rule,) = policy("""
+        extends: none
+        mode: observe
         rules:
           - id: a-rule
             title: on
@@ -298,32 +327,12 @@ def test_everything_that_can_be_said_is_read() -> None:
               - {host: '^x'}
               - {host: ['^y', '^z'], record-type: TXT}
             at-least: {count: 6, distinct: host, per: domain}
-          - {id: chain, title: Chain, severity: low, all-of: [a-rule, [a-rule, chain-2]]}
-          - {id: chain-2, title: Chain 2, severity: low, all-of: [a-rule]}
-        allow:
-          - {package: "pkg:npm/esbuild@0.25.1", rules: [a-rule], reason: It may., owner: o, expires: 2027-06-30}
-    """)
-    assert (read.where, read.mode, read.max_report_age) == ("scangate.yml", Mode.OBSERVE, 30)
-    assert read.engines == (Engine.LASTPYMILE, Engine.DYNAMIC_ANALYSIS)
-    assert read.exclude == ("docs/**",)
-    assert read.registries.mirrors == {"npm-mirror.example.com", "mirror.example:8443"}
-    assert [(each.host, each.names, each.where) for each in read.registries.private] == [
-        ("npm.acme.example", (), "scangate.yml:9"),
-        ("pypi.acme.example", ("acme-*", "@acme/*"), "scangate.yml:10"),
-    ]
-    assert (read.actions[Severity.MEDIUM].action, str(read.actions[Severity.MEDIUM].by)) == (
-        Action.DENY,
-        "scangate.yml:12",
-    )
-    assert read.outcomes[OutcomeCode.PENDING].action is OutcomeAction.WARN
-    assert str(read.outcomes[OutcomeCode.PENDING].by) == "scangate.yml:13"
-
-    first, *chains = read.rules
-    assert (first.id, first.title, first.severity, first.place) == ("a-rule", "on", Severity.MEDIUM, "scangate.yml:15")
-    assert (first.decided.action, str(first.decided.by)) == (Action.NOTE, "scangate.yml:15")
-    assert (first.description, first.advice, first.references) == ("Because.", "Don't.", ("https://example.com/a",))
-    assert first.ecosystems == (Ecosystem.NPM,)
-    assert first.test == Watch(
+    """).rules
+    assert (rule.id, rule.title, rule.severity, rule.place) == ("a-rule", "on", Severity.MEDIUM, "scangate.yml:5")
+    assert (rule.decided.action, str(rule.decided.by)) == (Action.NOTE, "scangate.yml:5")
+    assert (rule.description, rule.advice, rule.references) == ("Because.", "Don't.", ("https://example.com/a",))
+    assert rule.ecosystems == (Ecosystem.NPM,)
+    assert rule.test == Watch(
         observe=Observe.HOST,
         phases=(Phase.INSTALL, Phase.IMPORT),
         match=(Condition(key="suffix", values=("a.example",)), Condition(key="via", values=("dns",))),
@@ -333,12 +342,27 @@ def test_everything_that_can_be_said_is_read() -> None:
         ),
         at_least=AtLeast(least=6, distinct="host", per="domain"),
     )
-    # A correlation stands behind what it refers to, wherever it was written.
+
+
+def test_a_correlation_stands_behind_what_it_refers_to_wherever_it_was_written() -> None:
+    _, *chains = policy("""
+        extends: none
+        rules:
+          - {id: a-rule, title: A rule, severity: high, observe: bait}
+          - {id: chain, title: Chain, severity: low, all-of: [a-rule, [a-rule, chain-2]]}
+          - {id: chain-2, title: Chain 2, severity: low, all-of: [a-rule]}
+    """).rules
     assert [chain.id for chain in chains] == ["chain-2", "chain"]
     assert chains[1].test == AllOf((("a-rule",), ("a-rule", "chain-2")))
-    (allowed,) = read.allow
-    assert (str(allowed.purl), allowed.rules, allowed.reason) == ("pkg:npm/esbuild@0.25.1", ("a-rule",), "It may.")
-    assert (allowed.expires, allowed.place) == (date(2027, 6, 30), "scangate.yml:34")
+
+
+def test_an_exception_is_read() -> None:
+    (allowed,) = policy("""
+        allow:
+          - {package: "pkg:npm/esbuild@0.25.4", rules: [net-oast], reason: It may., owner: o, expires: 2027-06-30}
+    """).allow
+    assert (str(allowed.purl), allowed.rules, allowed.reason) == ("pkg:npm/esbuild@0.25.4", ("net-oast",), "It may.")
+    assert (allowed.owner, allowed.expires, allowed.place) == ("o", date(2027, 6, 30), "scangate.yml:3")
 
 
 def test_texts_stay_as_they_are_written() -> None:
@@ -509,8 +533,11 @@ def test_an_excuse_for_everything_is_a_mistake(pattern: str) -> None:
 
 @pytest.mark.parametrize("pattern", [r"\.", "^[a-z.]+$", "^.{45,}$", r"^\S+ --version$"])
 def test_an_excuse_for_something_is_none(pattern: str) -> None:
-    loader.load(
+    read = loader.load(
         "version: 1\nrules:\n- {id: our-rule, title: T, severity: high, observe: host, "
         f"unless: {{host: '{pattern}'}}}}\n",
         "scangate.yml",
     )
+    (test,) = [rule.test for rule in read.rules if rule.id == "our-rule"]
+    assert isinstance(test, Watch)
+    assert test.unless == ((Condition(key="host", values=(pattern,)),),)
