@@ -39,7 +39,12 @@ def dynamic_report(name: str, version: str, ecosystem: str = "npm") -> dict[str,
 
 
 def lastpymile_report(name: str, version: str) -> dict[str, Any]:
-    return {"package": {"name": name, "version": version}, "date": "01/02/2026 at 03:04:05.000006", "completed": True}
+    return {
+        "package": {"name": name, "version": version},
+        "date": "01/02/2026 at 03:04:05.000006",
+        "completed": True,
+        "results": [{"release": f"{name}-{version}.tar.gz"}],
+    }
 
 
 def write_json(path: Path, document: object) -> None:

@@ -7,9 +7,9 @@
       replay.json           the script (optional)
 
 Every `*.json` file below the directory, but the script and the files that the script names, must be a report that
-names its package: a DynamicAnalysisReport (`Package`, or `metadata.package` where it is wrapped; with name, version
-and ecosystem), or a LastPyMileReport (`package`, which has no ecosystem: it is taken for a Python package). It
-answers for exactly that version. A version that was not recorded ("0") stands for no other: the script says which
+names its package and version, as `scangate evaluate` reads it: a DynamicAnalysisReport or a LastPyMileReport (whose
+ecosystem is that of its releases' file names), with or without the service's wrapper. It answers for exactly that
+version. A version that was not recorded ("0", or none) stands for no other: the script says which
 purls such a report is served for.
 
 replay.json:
@@ -44,7 +44,7 @@ from scangate.errors import PurlError, ReportError, UsageError
 from scangate.files import Unreadable, read_bounded
 from scangate.local.jobs import COMPLETED
 from scangate.models.analysis import MAX_REPORT_BYTES, Engine
-from scangate.models.lockfile import Ecosystem
+from scangate.reports import reader
 
 SCRIPT_NAME = "replay.json"
 MAX_DELAY_SECONDS = 24 * 3600.0
@@ -113,42 +113,14 @@ def read_report(file: Path) -> bytes:
 
 
 def _identify(file: Path) -> Key:
-    """The engine and the purl that a report itself names."""
+    """The engine and the purl that a report itself names, as any reader of it finds them."""
+    content = read_report(file)
     try:
-        document = json.loads(read_report(file))
-    except (ValueError, RecursionError) as exc:
-        raise ReportError(f"{file}: not JSON.", "Remove the file, or name it in replay.json.") from exc
-    try:
-        return _named(document)
-    except (LookupError, TypeError, PurlError) as exc:
+        found = reader.identify(content)
+    except ReportError as exc:
         hint = "Remove the file, or say in replay.json which purl it is served for."
-        raise ReportError(f"{file}: not a report that names its package, its version and ecosystem.", hint) from exc
-
-
-def _named(document: object) -> Key:
-    """Raises LookupError, TypeError or PurlError where the document names no package."""
-    match document:
-        case {"Package": {"Ecosystem": str(ecosystem), "Name": str(name), "Version": str(version)}}:
-            return Engine.DYNAMIC_ANALYSIS, _purl(ecosystem, name, version)
-        case {"metadata": {"package": {"ecosystem": str(ecosystem), "name": str(name), "version": str(version)}}}:
-            return Engine.DYNAMIC_ANALYSIS, _purl(ecosystem, name, version)
-        case {"package": {"name": str(name), "version": str(version)}}:
-            return Engine.LASTPYMILE, _purl(Ecosystem.PYPI, name, version)
-        case _:
-            raise LookupError
-
-
-def _purl(ecosystem: str, name: str, version: str) -> str:
-    match ecosystem.lower():
-        case Ecosystem.NPM:
-            return purls.npm(name, version)
-        case Ecosystem.PYPI:
-            return purls.pypi(name, version)
-        case Ecosystem.VSCODE_EXTENSION:
-            publisher, _, extension = name.replace("/", ".", 1).partition(".")
-            return purls.vscode_extension(publisher, extension, version)
-        case _:
-            raise LookupError(ecosystem)
+        raise ReportError(f"{file}: {exc.message}", hint) from exc
+    return found.engine, found.purl
 
 
 # --------------------------------------------------------------------------------------------- the script

@@ -17,6 +17,7 @@ SAMPLES = Path(__file__).parent.parent.parent / "assets" / "reports" / "dynamic-
     ("report", "engine", "purl"),
     [
         (dynamic_report("left-pad", "1.0.0"), DYNAMIC, "pkg:npm/left-pad@1.0.0"),
+        (dynamic_report("left-pad", ""), DYNAMIC, "pkg:npm/left-pad@0"),
         (dynamic_report("@scope/JSONStream", "1.0.0+x"), DYNAMIC, "pkg:npm/%40scope/JSONStream@1.0.0%2Bx"),
         (dynamic_report("Ruamel.Yaml", "0.17", "PyPI"), DYNAMIC, "pkg:pypi/ruamel-yaml@0.17"),
         (
@@ -27,8 +28,17 @@ SAMPLES = Path(__file__).parent.parent.parent / "assets" / "reports" / "dynamic-
         (lastpymile_report("Requests", "2.0"), LASTPYMILE, "pkg:pypi/requests@2.0"),
         (
             {
-                "metadata": {"package": {"name": "left-pad", "version": "1.0.0", "ecosystem": "npm", "purl": "?"}},
-                "analysis_results": {},
+                "package": {"name": "left-pad", "version": "1.0.0"},
+                "completed": True,
+                "results": [{"release": "left-pad-1.0.0.tgz"}],
+            },
+            LASTPYMILE,
+            "pkg:npm/left-pad@1.0.0",
+        ),
+        (
+            {
+                "metadata": {"package": {"name": "left-pad", "version": "1.0.0", "ecosystem": "npm"}},
+                "analysis_results": {"install": {"Status": "completed"}},
             },
             DYNAMIC,
             "pkg:npm/left-pad@1.0.0",
@@ -152,14 +162,13 @@ def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
         "[]",
         "{}",
         json.dumps(dynamic_report("left-pad", "1.0.0", "cargo")),
-        json.dumps(dynamic_report("left-pad", "")),
         json.dumps(dynamic_report("name-without-publisher", "1", "vscode-extension")),
         json.dumps({"package": {"name": "x"}}),
     ],
 )
 def test_a_file_that_names_no_package_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(ReportError, match=r"a\.json: not"):
+    with pytest.raises(ReportError, match=r"a\.json: Th(is is not an analysis report|e report does not say which)"):
         load(tmp_path)
     write_json(tmp_path / "replay.json", {"recordings": [{"purl": PURL, "report": "a.json"}]})
     assert load(tmp_path).find(DYNAMIC, PURL) == Recording(report=tmp_path / "a.json")
