@@ -34,32 +34,25 @@ class Counted:
         return ()
 
 
-def test_only_so_many_run_at_once() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_only_so_many_run_at_once_and_who_waits_heeds_a_stop(count: int) -> None:
     sandbox, stop = Counted(), Event()
-    turns = InTurns(sandbox, 2)
-    threads = [threading.Thread(target=turns.run, args=(PLAN, stop)) for _ in range(6)]
-    for thread in threads:
+    turns = InTurns(sandbox, count)
+    running = [threading.Thread(target=turns.run, args=(PLAN, Event())) for _ in range(count)]
+    for thread in running:
         thread.start()
-    assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
-    assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
-    assert not sandbox.entered.acquire(timeout=0.5)
-    sandbox.go_on.set()
-    for thread in threads:
-        thread.join(WAIT_SECONDS)
-    assert (sandbox.most, sandbox.inside) == (2, 0)
-
-
-def test_who_waits_for_a_turn_heeds_a_stop() -> None:
-    sandbox, stop = Counted(), Event()
-    turns = InTurns(sandbox, 1)
-    first = threading.Thread(target=turns.run, args=(PLAN, Event()))
-    first.start()
-    assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
+        assert sandbox.entered.acquire(timeout=WAIT_SECONDS)
     stop.set()
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted):  # it was not let in: there it would not have looked at the stop
         turns.run(PLAN, stop)
+    waiting = [threading.Thread(target=turns.run, args=(PLAN, Event())) for _ in range(4)]
+    for thread in waiting:
+        thread.start()
     sandbox.go_on.set()
-    first.join(WAIT_SECONDS)
+    for thread in (*running, *waiting):
+        thread.join(WAIT_SECONDS)
+        assert not thread.is_alive()
+    assert (sandbox.most, sandbox.inside) == (count, 0)
 
 
 class Broken:

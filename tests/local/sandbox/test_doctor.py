@@ -202,11 +202,12 @@ def test_a_real_trial() -> None:
 
 
 @pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
-def test_a_trial_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_fails_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bwrap that fails, as where the kernel forbids its namespaces."""
-    real = doctor.tools()
-    monkeypatch.setattr(doctor, "tools", lambda: real | {"bwrap": "/bin/false"})
-    monkeypatch.setattr(doctor, "_versions", lambda programs: ())
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text('#!/bin/sh\ntest "$1" = --version && echo bubblewrap 99.0\n')
+    bwrap.chmod(0o755)
+    monkeypatch.setattr(launch, "PATH", f"{tmp_path}:{launch.PATH}")
     with pytest.raises(SandboxUnavailable) as raised:
         jobs.run(jobs.plan(jobs.program("/usr/bin/true")))
     assert "a trial of it failed" in raised.value.message
@@ -214,10 +215,20 @@ def test_a_trial_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "missing", lambda: (Problem("x is missing", "get x"), Problem("y", "get y")))
-    with pytest.raises(SandboxUnavailable, match=r"x is missing. \(and 1 more|x is missing") as raised:
+    monkeypatch.setattr(launch, "PATH", str(tmp_path))
+    problems = doctor.missing()
+    assert len(problems) > 1
+    with pytest.raises(SandboxUnavailable) as raised:
         BubblewrapSandbox().run(Plan(tree=tmp_path, phases=()), jobs.Event())
-    assert raised.value.hint == "get x"
+    others = f"(and {len(problems) - 1} more: see `scangate doctor`)"
+    assert raised.value.message == f"The sandbox cannot be used here: {problems[0].what}. {others}"
+    assert raised.value.hint == problems[0].mend
+    assert raised.value.problems == problems
+
+
+def test_the_only_problem_has_no_others() -> None:
+    only = SandboxUnavailable((Problem("x is missing", "Get x"),))
+    assert (only.message, only.hint) == ("The sandbox cannot be used here: x is missing.", "Get x")
 
 
 @pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
