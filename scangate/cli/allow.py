@@ -7,9 +7,10 @@ import stat
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scangate.cli import project
-from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.cli.context import Context
 from scangate.errors import ExitCode, PolicyError, UsageError
 from scangate.models.observations import Observation, PackagePresent
 

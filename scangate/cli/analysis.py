@@ -56,10 +56,10 @@ def plan(args: argparse.Namespace, policy: Policy, *, default_timeout: float | N
     return Plan(
         local=args.local,
         engines=tuple(engine for engine in Engine if engine in args.engines) or policy.engines,
-        jobs=getattr(args, "jobs", 8),
+        jobs=args.jobs,
         rate=RATE if args.rate is None else args.rate,
         timeout=usual if args.timeout is None else args.timeout,
-        max_packages=getattr(args, "max_packages", None),
+        max_packages=args.max_packages,
         cached=not args.no_cache,
         quiet=args.quiet,
     )

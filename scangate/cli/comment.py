@@ -1,8 +1,9 @@
 """`scangate comment`: the pull request's one comment says what a check found. It cannot change what was decided."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.cli.context import Context
 from scangate.errors import BaseError, ExitCode, ServiceError, UsageError
 from scangate.files import Unreadable, read_bounded
 

@@ -89,14 +89,15 @@ class Context:
         return stream.isatty() and self.environ.get("TERM") != "dumb"
 
     def width(self) -> int:
-        """Columns of the terminal, at most 120; 80 where there is none."""
-        columns = self.environ.get("COLUMNS", "")
-        if columns.isdecimal():
-            return min(int(columns), 200)
-        try:
-            return min(os.get_terminal_size(self.stdout.fileno()).columns, 120) or 80
-        except (OSError, ValueError):
-            return 80
+        """The columns to write in, 40 to 120: what COLUMNS says, else the terminal's, else 80."""
+        said = self.environ.get("COLUMNS", "")
+        columns = int(said[:6]) if said.isdecimal() else 0
+        if not columns:
+            try:
+                columns = os.get_terminal_size(self.stdout.fileno()).columns
+            except (OSError, ValueError):
+                columns = 0
+        return max(40, min(columns or 80, 120))
 
 
 def _escaped(lines: "Iterable[str]") -> str:

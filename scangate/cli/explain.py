@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scangate.cli import project
-from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.cli.context import Context
 from scangate.errors import ExitCode, UsageError
 from scangate.models.analysis import Analysed, AnalysisRequest, Engine, Shortfall
 from scangate.models.lockfile import Ecosystem, Kind

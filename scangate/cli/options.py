@@ -6,6 +6,7 @@ from scangate.errors import UsageError
 from scangate.models.analysis import Engine
 
 RATE = "100/h"
+JOBS = 8
 TIMEOUT = 1200.0
 LOCAL_TIMEOUT = 3600.0
 """Seconds. Two packages side by side, a second or five each: a project of a thousand in its first run."""
@@ -15,6 +16,7 @@ HOOK_TIMEOUT = 60.0
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of every command that has packages analysed."""
+    parser.set_defaults(jobs=JOBS, max_packages=None)  # where there are not many of them
     parser.add_argument(
         "--engine",
         dest="engines",
@@ -49,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_options_for_many(parser: argparse.ArgumentParser) -> None:
     """Options of a command that has many packages analysed."""
-    parser.add_argument("--jobs", metavar="N", type=int, default=8, help="submissions at once (default 8)")
+    parser.add_argument("--jobs", metavar="N", type=int, default=JOBS, help=f"submissions at once (default {JOBS})")
     parser.add_argument(
         "--max-packages",
         metavar="N",
@@ -61,13 +63,12 @@ def add_options_for_many(parser: argparse.ArgumentParser) -> None:
 
 def refuse_nonsense(args: argparse.Namespace) -> None:
     """Values that no run can have, also where there turns out to be nothing to do. Raises UsageError."""
-    jobs, max_packages = getattr(args, "jobs", 8), getattr(args, "max_packages", None)
-    if not 1 <= jobs <= 64:
-        raise UsageError(f"--jobs {jobs}: out of range.", "Use 1 to 64.")
+    if not 1 <= args.jobs <= 64:
+        raise UsageError(f"--jobs {args.jobs}: out of range.", "Use 1 to 64.")
     if args.timeout is not None and not 0 < args.timeout <= 86400:
         raise UsageError(f"--timeout {args.timeout:g}: out of range.", "Use seconds, more than 0, at most 86400.")
-    if max_packages is not None and max_packages < 0:
-        raise UsageError(f"--max-packages {max_packages}: less than none.", "Use 0 or more.")
+    if args.max_packages is not None and args.max_packages < 0:
+        raise UsageError(f"--max-packages {args.max_packages}: less than none.", "Use 0 or more.")
     if args.rate is None:
         return
     if args.local:

@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scangate.cli import project
-from scangate.cli.context import TYPE_CHECKING, Context
+from scangate.cli.context import Context
 from scangate.errors import ExitCode, PolicyError, PolicyProblem, UsageError
 from scangate.models.verdict import Action
 

@@ -39,8 +39,8 @@ class Settings:
     `looks`: how often is asked how the tasks are.
     """
 
-    jobs: int = 8
-    timeout: float = 20 * 60
+    jobs: int
+    timeout: float
     max_packages: int | None = None
     looks: Looks = HOSTED
 
@@ -59,7 +59,7 @@ class Scheduler:
         service: Service,
         *,
         budget: Budget,
-        settings: Settings | None = None,
+        settings: Settings,
         on_progress: Callable[[Progress], None] | None = None,
         is_blocked: Callable[[AnalysisRequest, Report], bool] | None = None,
         memory: Memory | None = None,
@@ -68,7 +68,7 @@ class Scheduler:
         self._service = service
         self._budget = budget
         self._memory = memory or NoMemory()
-        self._settings = settings or Settings()
+        self._settings = settings
         self._on_progress = on_progress
         self._is_blocked = is_blocked
         self._runtime = runtime

@@ -1,10 +1,15 @@
 """What commands say and show: text from outside is shown and never obeyed, whoever hands it over."""
 
+import fcntl
 import io
+import pty
+import struct
+import termios
 
 import pytest
 
 from scangate.cli.context import Context
+from scangate.cli.main import run
 
 HOSTILE = "a\x1b[2J\r\nb\u202ec ##[group]d ##vso[task.setvariable]e"
 
@@ -50,3 +55,27 @@ def test_a_reader_of_stderr_that_left_is_no_error_and_one_of_stdout_is() -> None
     out.close()
     with pytest.raises(ValueError, match="closed"):
         context.show("nobody reads it")
+
+
+@pytest.mark.parametrize(
+    ("said", "width"),
+    [("0", 80), ("", 80), ("-3", 80), ("wide", 80), ("1", 40), ("100", 100), ("150", 120), ("9" * 5000, 120)],
+)
+def test_the_width_is_one_in_which_a_sentence_can_be_read(said: str, width: int) -> None:
+    assert Context(environ={"COLUMNS": said}, stdout=io.StringIO(), stderr=io.StringIO()).width() == width
+
+
+def test_help_without_columns_is_no_word_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    assert run(["check", "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) > 60
+
+
+def test_a_terminal_is_asked_for_its_width() -> None:
+    main, other = pty.openpty()
+    with open(main, "rb"), open(other, "w", encoding="utf-8") as terminal:
+        for columns, width in ((0, 80), (20, 40), (90, 90), (400, 120)):
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            assert Context(environ={}, stdout=terminal).width() == width

@@ -8,7 +8,7 @@ import asyncio
 import selectors
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from random import Random
@@ -27,6 +27,7 @@ from scangate.web.errors import Unreachable
 T = TypeVar("T")
 
 EPOCH = 1_800_000_000.0
+SETTINGS = Settings(jobs=8, timeout=20 * 60.0)
 """What the wall clock says when the virtual time is 0."""
 
 
@@ -250,7 +251,7 @@ class World:
         scheduler = Scheduler(
             self.service,
             budget=budget or ProcessBudget(Rate(10**9, 1.0)),
-            settings=Settings(**settings),  # type: ignore[arg-type]  # the tests' numbers are of the right type
+            settings=replace(SETTINGS, **settings),  # type: ignore[arg-type]  # the tests' numbers are of the right type
             on_progress=self.progress.append,
             memory=memory,
             runtime=self.runtime,

@@ -132,7 +132,9 @@ class QuickService:
 
 
 def test_the_scheduler_runs_in_real_time_and_from_any_thread() -> None:
-    scheduler = Scheduler(QuickService(), budget=ProcessBudget(Rate(100, 3600.0)), settings=Settings(timeout=60.0))
+    scheduler = Scheduler(
+        QuickService(), budget=ProcessBudget(Rate(100, 3600.0)), settings=Settings(jobs=8, timeout=60.0)
+    )
     answers: list[object] = []
     thread = threading.Thread(target=lambda: answers.append(scheduler.analyse(packages(3))))
     thread.start()
@@ -150,7 +152,7 @@ import signal, sys, threading, time
 from scangate.models.analysis import Report
 from scangate.service.base import Interrupted
 from scangate.service.budget import ProcessBudget, Rate
-from scangate.service.scheduler import Scheduler
+from scangate.service.scheduler import Scheduler, Settings
 from tests.service.simulation import packages
 from tests.service.test_runtime import QuickService
 
@@ -171,7 +173,9 @@ def show(progress):
         print("hanging", flush=True)
 
 try:
-    Scheduler(Hanging(), budget=ProcessBudget(Rate(100, 60.0)), on_progress=show).analyse(packages(2))
+    settings = Settings(jobs=8, timeout=60.0)
+    scheduler = Scheduler(Hanging(), budget=ProcessBudget(Rate(100, 60.0)), settings=settings, on_progress=show)
+    scheduler.analyse(packages(2))
 except Interrupted as stopped:
     for request, answer in stopped.answers.items():
         print(request.purl, "report" if isinstance(answer, Report) else answer.code, answer.task_id, flush=True)

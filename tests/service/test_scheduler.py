@@ -11,7 +11,7 @@ from scangate.service.base import Interrupted, Unauthorised
 from scangate.service.budget import ProcessBudget, Rate
 from scangate.service.scheduler import Scheduler
 from scangate.web.errors import BadAnswer, Refused
-from tests.service.simulation import Trouble, World, packages
+from tests.service.simulation import SETTINGS, Trouble, World, packages
 
 
 def the(answers: Mapping[AnalysisRequest, Answer]) -> Answer:
@@ -388,6 +388,7 @@ def test_the_caller_judges_what_is_blocked() -> None:
     blocked = packages(4)[2]
     Scheduler(
         world.service,
+        settings=SETTINGS,
         budget=ProcessBudget(Rate(100, 3600.0)),
         on_progress=world.progress.append,
         is_blocked=lambda request, report: request == blocked and b"package-2" in report.payload,
@@ -398,7 +399,9 @@ def test_the_caller_judges_what_is_blocked() -> None:
 
 def test_nobody_need_listen() -> None:
     world = World()
-    scheduler = Scheduler(world.service, budget=ProcessBudget(Rate(100, 3600.0)), runtime=world.runtime)
+    scheduler = Scheduler(
+        world.service, budget=ProcessBudget(Rate(100, 3600.0)), settings=SETTINGS, runtime=world.runtime
+    )
     assert codes(scheduler.analyse(packages(2))) == [None, None]
 
 
