@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from scangate import purls
+from scangate.digests import from_hex
 from scangate.errors import LockfileError
 from scangate.files import Files
-from scangate.lockfiles import integrity, poetry_graph, poetry_project, toml_file
+from scangate.lockfiles import poetry_graph, poetry_project, toml_file
 from scangate.lockfiles.local_places import spots
 from scangate.lockfiles.poetry_graph import Node, Reached
 from scangate.lockfiles.poetry_project import Project, Requirement, items, table
@@ -117,7 +118,7 @@ def _dependency(
 ) -> Dependency:
     name, version = package.node.name, package.node.version
     place = _place(path, package, project, registries)
-    digests = integrity.from_hex(" ".join(package.hashes))
+    digests = from_hex(" ".join(package.hashes))
     relation = Relation.UNKNOWN
     if reached is not None:
         relation = Relation.DIRECT if reached.direct else Relation.TRANSITIVE

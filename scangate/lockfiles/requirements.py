@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from scangate import purls
+from scangate.digests import from_hex
 from scangate.errors import PurlError
 from scangate.files import Files
-from scangate.lockfiles import integrity
 from scangate.lockfiles.requirements_entries import Link
 from scangate.lockfiles.requirements_lines import LogicalLine, logical_lines, shown
 from scangate.lockfiles.requirements_places import PlacedAt, Places
@@ -156,7 +156,7 @@ def _located(entry: _Entry, places: Places) -> Dependency:
         version=entry.version,
         kind=Kind.UNPINNED,
         purl=None,
-        integrity=integrity.from_hex(" ".join(entry.hashes)),
+        integrity=from_hex(" ".join(entry.hashes)),
         scope=_scope(line.path),
         lockfile=line.path,
         line=line.number,
@@ -206,7 +206,7 @@ def _linked(base: Dependency, entry: _Entry, link: Link, places: Places) -> Depe
         source=source,
         source_id=source_id(link.url, shown=source),
         places=places.spots(link.url, line) if kind is Kind.FILE else (),
-        integrity=integrity.from_hex(" ".join((*entry.hashes, link.digest))),
+        integrity=from_hex(" ".join((*entry.hashes, link.digest))),
         facts=(*facts, *_confusion(entry.name, place, line)),
     )
 
