@@ -10,12 +10,10 @@ from urllib.parse import urlsplit
 
 from scangate.errors import UsageError
 from scangate.local.fetch.base import Hints
+from scangate.models.analysis import MAX_ARCHIVE_BYTES
 
 Clock = Callable[[], float]
 """Seconds since 1970, UTC."""
-
-MIB = 1024 * 1024
-
 
 LOOPBACK = "127.0.0.1"
 MAX_WORKERS = 64
@@ -50,7 +48,7 @@ class ServiceConfig:
     workers: int = 2
     hints: Hints = field(default_factory=dict, repr=False)
     url_seconds: int = 900
-    max_upload_bytes: int = 256 * MIB
+    max_upload_bytes: int = MAX_ARCHIVE_BYTES
     request_seconds: float = 30.0
     transfer_seconds: float = 600.0
     clock: Clock = time.time

@@ -39,9 +39,8 @@ class DynamicEngine:
     """An `AnalysisEngine`. Thread-safe as its sandbox and its fetcher are.
 
     `hints` are what lockfiles say about the packages to come; `baits` makes the planted values of one job.
-    `workspace`: where packages are laid out (None: the system's temporary directory). Whoever gives one empties it
-    at the start: a killed process leaves its packages there.
-    `workspace`: where what is fetched lies for the time of its analysis (default: the machine's temporary directory).
+    `workspace`: where a package lies for the time of its analysis (None: the machine's temporary directory). Whoever
+    gives one empties it at the start: a killed process leaves its packages there.
     """
 
     def __init__(

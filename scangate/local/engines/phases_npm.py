@@ -1,6 +1,7 @@
 """What is run of an npm package: the scripts that npm would run, with npm's environment, and its import."""
 
 import json
+import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,10 @@ LIFECYCLE = ("preinstall", "install", "postinstall")
 """What `npm install` runs of a package from a registry, in this order."""
 INSTALL_SECONDS = 300.0
 IMPORT_SECONDS = 60.0
+_USER_AGENT = "npm/10.8.2 node/v20.20.2 linux {arch} workspaces/false"
+"""Of one release, whichever is installed: packages tell npm from others by it, and reports are to be the same."""
+_ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64"}
+"""Node's names of the machines that the sandbox runs on."""
 _NODE_HEADERS = Path("/usr/include/node/node.h")
 
 
@@ -73,7 +78,7 @@ def _environ(fetched: Fetched, event: str, script: str) -> dict[str, str]:
         "npm_config_cache": f"{places.HOME}/.npm",
         "npm_config_global_prefix": "/usr",
         "npm_config_local_prefix": places.APP,
-        "npm_config_user_agent": "npm/10.8.2 node/v20.20.2 linux x64 workspaces/false",
+        "npm_config_user_agent": _USER_AGENT.format(arch=_ARCHITECTURES.get(platform.machine(), "x64")),
         "npm_config_userconfig": f"{places.HOME}/.npmrc",
         "npm_lifecycle_event": event,
         "npm_lifecycle_script": script,

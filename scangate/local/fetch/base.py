@@ -13,9 +13,6 @@ from scangate.local.jobs import Job
 from scangate.models.lockfile import Ecosystem
 from scangate.purls import Purl
 
-MAX_ARCHIVE_BYTES = 256 * 1024 * 1024
-"""Of one archive, as it is downloaded or uploaded."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:

@@ -14,9 +14,10 @@ from urllib.parse import urljoin
 
 from scangate import urls
 from scangate.errors import ScangateError, ServiceError
-from scangate.local.fetch.base import MAX_ARCHIVE_BYTES, FetchError, IntegrityMismatch
+from scangate.local.fetch.base import FetchError, IntegrityMismatch
 from scangate.local.fetch.digests import verify
 from scangate.local.jobs import Interrupted
+from scangate.models.analysis import MAX_ARCHIVE_BYTES
 from scangate.web.addresses import Endpoint, any_address, read_url
 from scangate.web.errors import Unreachable
 from scangate.web.settings import Timeouts

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,6 +176,18 @@ def test_it_stops(registry: Registry, fetcher: PackageFetcher) -> None:
     with pytest.raises(Interrupted):
         _analyse(sandbox, fetcher, "pkg:npm/app@1.0.0", stop=stop)
     assert sandbox.plans == []
+
+
+@pytest.mark.tool("node")
+def test_npms_user_agent_names_this_machine(tmp_path: Path) -> None:
+    folder = tmp_path / "node_modules" / "app"
+    folder.mkdir(parents=True)
+    (folder / "package.json").write_text(json.dumps({"name": "app", "version": "1", "scripts": {"install": "x"}}))
+    plan = phases_npm.plan(Fetched(purl=purls.parse("pkg:npm/app@1"), tree=tmp_path, folder="node_modules/app"))
+    process = "process.stdout.write(`${process.platform} ${process.arch}`)"
+    named = subprocess.run(["node", "-e", process], capture_output=True, text=True, check=True, timeout=60).stdout
+    agent = plan[0].programs[0].environ["npm_config_user_agent"]
+    assert f" {named} " in agent
 
 
 def test_baits_are_new_each_time() -> None:
