@@ -12,8 +12,10 @@ import pytest
 from scangate.cli.main import COMMANDS, command_parser
 from scangate.local.engines import recordings
 from scangate.models.analysis import OutcomeCode
-from scangate.output.advice import MEANING
+from scangate.models.verdict import NoticeCode
+from scangate.output.advice import MEANING, NOTICES
 from scangate.policy import loader
+from scangate.policy.model import Lint
 from tests.conftest import ROOT
 from tools import docs
 
@@ -117,6 +119,12 @@ def test_the_replay_document_s_example_is_one(tmp_path: Path) -> None:
 def test_every_outcome_has_a_meaning_and_advice() -> None:
     assert set(MEANING) == set(OutcomeCode)
     assert all(meaning and advice for meaning, advice in MEANING.values())
+
+
+def test_every_notice_has_a_meaning_and_every_lint_is_one() -> None:
+    assert set(NOTICES) == set(NoticeCode)
+    assert {str(lint) for lint in Lint} <= set(NoticeCode)
+    assert len(set(NOTICES.values())) == len(NOTICES)
 
 
 def test_pages_keys_and_options_that_advice_names_exist() -> None:

@@ -120,7 +120,7 @@ def _evidence(
     key: str, rules: Sequence[str], last: "LastRun | None", *, every_version: bool
 ) -> tuple[Observation, ...]:
     """What the rules found in the last run. Raises UsageError where they found nothing there, or too much."""
-    package = None if last is None or every_version else last.packages.get(key)
+    package = None if last is None or every_version else last.verdict.packages.get(key)
     found = {finding.rule: finding for finding in package.findings} if package is not None else {}
     unknown = [rule for rule in rules if rule not in found]
     if unknown:
@@ -162,8 +162,8 @@ def _text(path: Path, shown: str) -> str:
 def _proven(text: str, path: Path, shown: str, context: Context) -> str:
     """The place of the entry in the new text. Nothing is written where this raises: PolicyError where it is
     no policy, UsageError where an earlier entry says as much."""
+    from scangate.models.verdict import NoticeCode
     from scangate.policy.exceptions import Exceptions
-    from scangate.policy.model import Lint
 
     try:
         after = project.load_text(text, path, shown, context)
@@ -171,7 +171,9 @@ def _proven(text: str, path: Path, shown: str, context: Context) -> str:
         hint = f"{exc.hint} Nothing was written. If the evidence cannot be pinned, write `--any-evidence`."
         raise PolicyError(f"The entry cannot be added: {exc.message}", hint.strip()) from exc
     notices = Exceptions(after, context.now().date()).notices(whole=False)
-    shadowed = [each for each in notices if each.code == Lint.ALLOW_SHADOWED and each.where == after.allow[-1].place]
+    shadowed = [
+        each for each in notices if each.code is NoticeCode.ALLOW_SHADOWED and each.where == after.allow[-1].place
+    ]
     if shadowed:
         hint = "Nothing was written. For a later day change that entry's `expires`."
         raise UsageError(f"The exception is there already: {shadowed[0].message}", hint)

@@ -14,12 +14,10 @@ from scangate.cli import project
 from scangate.cli.context import TYPE_CHECKING, Context
 from scangate.errors import LockfileError, PolicyError
 from scangate.files import Files
-from scangate.models.verdict import PolicyNotice
+from scangate.models.verdict import NoticeCode, PolicyNotice
 
 if TYPE_CHECKING:
     from scangate.policy.model import Policy
-
-CHANGED = "policy-changed"
 
 
 class Policies:
@@ -158,7 +156,9 @@ class Policies:
             who = "what the base has decides, without it"
         else:
             who = "it decides as it is in the base"
-        return PolicyNotice(code=CHANGED, message=f"{shown} {what} since the base: {who}.", where=shown)
+        return PolicyNotice(
+            code=NoticeCode.POLICY_CHANGED, message=f"{shown} {what} since the base: {who}.", where=shown
+        )
 
 
 def _read(files: Files, shown: str, path: str) -> bytes | None:

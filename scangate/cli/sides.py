@@ -24,7 +24,7 @@ from scangate.files import Files
 from scangate.globs import path_matches
 from scangate.models.changes import Compared, Selection
 from scangate.models.lockfile import Kind, Lockfile
-from scangate.models.verdict import PolicyNotice
+from scangate.models.verdict import NoticeCode, PolicyNotice
 from scangate.registries import NO_REGISTRIES, Registries
 
 
@@ -434,4 +434,4 @@ def _beyond(some: Sequence[Lockfile], others: Sequence[Lockfile]) -> list[Lockfi
 
 def _unreadable(path: str, error: LockfileError) -> PolicyNotice:
     message = f"The base's lockfile cannot be read, so that all of it counts as new: {error.message}"
-    return PolicyNotice(code="base-unreadable", message=message, where=path)
+    return PolicyNotice(code=NoticeCode.BASE_UNREADABLE, message=message, where=path)

@@ -4,10 +4,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from scangate.changes.discovery import VENDORED
-from scangate.models.verdict import PolicyNotice
-
-LEFT_OUT = "left-out"
-SUBMODULE = "submodule-changed"
+from scangate.models.verdict import NoticeCode, PolicyNotice
 
 _HOW = "Name the folder as PATH to have it checked, or exclude it in scangate.yml."
 
@@ -20,7 +17,7 @@ def vendored(paths: Iterable[str], *, since_base: bool) -> tuple[PolicyNotice, .
         first, *more = group
         others = f" and {len(more)} more" if more else ""
         message = f"Lockfiles in {folder} {what} were left out, as other people's code: {first}{others}. {_HOW}"
-        notices.append(PolicyNotice(code=LEFT_OUT, message=message, where=folder))
+        notices.append(PolicyNotice(code=NoticeCode.LEFT_OUT, message=message, where=folder))
     return tuple(notices)
 
 
@@ -28,7 +25,7 @@ def repositories(folders: Iterable[str]) -> tuple[PolicyNotice, ...]:
     """Repositories inside that are no submodules."""
     return tuple(
         PolicyNotice(
-            code=LEFT_OUT,
+            code=NoticeCode.LEFT_OUT,
             message=f"{folder} is a repository of its own, and no submodule: what is in it was left out. {_HOW}",
             where=folder,
         )
@@ -41,7 +38,7 @@ def submodules(before: Mapping[str, str] | None, now: Mapping[str, str]) -> tupl
     was = before or {}
     return tuple(
         PolicyNotice(
-            code=SUBMODULE,
+            code=NoticeCode.SUBMODULE_CHANGED,
             message=f"The submodule {path} {_moved(was.get(path), now.get(path), before is not None)}. "
             "Its lockfiles are not part of this check: check it out, or run one there.",
             where=path,

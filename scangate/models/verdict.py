@@ -152,13 +152,29 @@ class LockfileVerdict(NamedTuple):
     shortfalls: tuple[DecidedShortfall, ...] = ()
 
 
+class NoticeCode(StrEnum):
+    """What a notice is about. What each means is in `output.advice`; the first ones are those of the policy's lints."""
+
+    ALLOW_EXPIRED = "allow-expired"
+    ALLOW_UNUSED = "allow-unused"
+    ALLOW_BROAD = "allow-broad"
+    ALLOW_SHADOWED = "allow-shadowed"
+    OVERRIDE_INSTALL_PHASE = "override-install-phase"
+    NARROWED = "narrowed"
+    POLICY_CHANGED = "policy-changed"
+    BASE_UNREADABLE = "base-unreadable"
+    LEFT_OUT = "left-out"
+    SUBMODULE_CHANGED = "submodule-changed"
+    NOTHING_DECIDED = "nothing-decided"
+
+
 class PolicyNotice(NamedTuple):
-    """Something the policy itself has to say in every output: an expired allow entry, an unused one.
+    """Something about the policy, or about what is checked, that every output has to say.
 
     `action`: with `deny`, the run is blocked.
     """
 
-    code: str
+    code: NoticeCode
     message: str
     where: str
     action: Action = Action.WARN

@@ -1,8 +1,9 @@
-"""For each outcome: what it means, and what to do now. Every renderer uses these words."""
+"""What each outcome means and what to do now, and what each notice means. Every renderer uses these words."""
 
 from collections.abc import Mapping
 
 from scangate.models.analysis import OutcomeCode
+from scangate.models.verdict import NoticeCode
 
 MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
     OutcomeCode.SUBMIT_ERROR: (
@@ -99,4 +100,18 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
         "the report is older than the policy allows",
         "Have it analysed again, or raise max-report-age.",
     ),
+}
+
+NOTICES: Mapping[NoticeCode, str] = {
+    NoticeCode.ALLOW_EXPIRED: "An exception of the policy has expired and silences nothing any more.",
+    NoticeCode.ALLOW_UNUSED: "An exception of the policy silenced nothing in this run.",
+    NoticeCode.ALLOW_BROAD: "An exception of the policy is for every version of its package.",
+    NoticeCode.ALLOW_SHADOWED: "An exception of the policy never counts: an earlier one says as much.",
+    NoticeCode.OVERRIDE_INSTALL_PHASE: "An override of the policy caps what happens at install, too.",
+    NoticeCode.NARROWED: "By a setting of the policy less is looked at, or less follows.",
+    NoticeCode.POLICY_CHANGED: "A file of the policy is another one since the base.",
+    NoticeCode.BASE_UNREADABLE: "A lockfile of the base cannot be read, so that all of it counts as new.",
+    NoticeCode.LEFT_OUT: "Lockfiles in the project were left out of the check.",
+    NoticeCode.SUBMODULE_CHANGED: "A submodule is another one since the base, and its lockfiles are not checked.",
+    NoticeCode.NOTHING_DECIDED: "There was nothing to decide on.",
 }

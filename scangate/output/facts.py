@@ -15,6 +15,7 @@ from scangate.models.verdict import (
     Finding,
     LockfileVerdict,
     Mode,
+    NoticeCode,
     OutcomeAction,
     PolicyNotice,
     Severity,
@@ -252,7 +253,7 @@ def _weight(finding: Finding) -> tuple[bool, int, int]:
 
 def leaves_open(notice: PolicyNotice) -> bool:
     """Whether there is no verdict because of it."""
-    return notice.code == "nothing-decided"
+    return notice.code is NoticeCode.NOTHING_DECIDED
 
 
 def headline(verdict: Verdict) -> str:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from scangate.models.analysis import OutcomeCode
-from scangate.models.verdict import Action, Finding, Severity
-from scangate.output.advice import MEANING
+from scangate.models.verdict import Action, Finding, NoticeCode, Severity
+from scangate.output.advice import MEANING, NOTICES
 from scangate.output.sarif_text import Json, prose
 
 DOCUMENTS = "https://github.com/scangate/scangate/blob/main/docs"
@@ -52,15 +52,12 @@ def of_outcome(code: OutcomeCode) -> Json:
 
 
 def of_notice(code: str) -> Json:
-    """Something that is to be said of a policy or of this file: the message has it all."""
-    meaning = NOTICES.get(code, f"A notice of the policy: {code.replace('-', ' ')}.")
+    """Something that is to be said of a policy, of what is checked, or of this file: the message has it all."""
+    meaning = _OF_THIS_FILE.get(code) or NOTICES[NoticeCode(code)]
     return _descriptor("Notice", code, meaning, meaning, [meaning], [f"{DOCUMENTS}/policy.md"])
 
 
-NOTICES = {
-    "allow-expired": "An exception of the policy has expired and silences nothing any more.",
-    "allow-unused": "An exception of the policy silenced nothing in this run.",
-    "nothing-decided": "There was nothing to decide on.",
+_OF_THIS_FILE = {
     "results-left-out": "This file does not hold every result: the limits of code scanning were reached.",
     "notices-left-out": "This file does not hold every notification.",
 }

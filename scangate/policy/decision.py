@@ -11,6 +11,7 @@ from scangate.models.verdict import (
     DecidedShortfall,
     Finding,
     LockfileVerdict,
+    NoticeCode,
     OutcomeAction,
     PolicyNotice,
     Status,
@@ -57,7 +58,7 @@ def decide(
     statuses = [each.status for each in of_subjects] + [each.status for each in of_lockfiles]
     if not statuses:
         message = "There was no package and no lockfile to decide on."
-        nothing = PolicyNotice(code="nothing-decided", message=message, where=policy.where, action=Action.WARN)
+        nothing = PolicyNotice(code=NoticeCode.NOTHING_DECIDED, message=message, where=policy.where, action=Action.WARN)
         notices, statuses = (nothing, *notices), [Status.INCOMPLETE]
     statuses += [_STATUS[each.action] for each in notices]
     return Verdict(

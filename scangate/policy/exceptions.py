@@ -8,7 +8,7 @@ from scangate.errors import PurlError
 from scangate.models.analysis import Analysed
 from scangate.models.lockfile import Lockfile
 from scangate.models.observations import Observation
-from scangate.models.verdict import Allowed, Finding, PolicyNotice, Subject
+from scangate.models.verdict import Allowed, Finding, NoticeCode, PolicyNotice, Subject
 from scangate.policy.conditions import KINDS
 from scangate.policy.lens import Excuse, Package
 from scangate.policy.model import AllowEntry, Lint, Observe, Policy, Watch, normalised_name
@@ -111,7 +111,9 @@ class Exceptions:
 
 def notice(policy: Policy, lint: Lint, message: str, where: str) -> PolicyNotice:
     decided = policy.lints[lint]
-    return PolicyNotice(code=lint, message=message, where=where, action=decided.action, decided_by=decided.by)
+    return PolicyNotice(
+        code=NoticeCode(lint), message=message, where=where, action=decided.action, decided_by=decided.by
+    )
 
 
 def why_not(entry: AllowEntry, subject: Subject, finding: Finding, today: date) -> str | None:

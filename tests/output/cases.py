@@ -24,6 +24,7 @@ from scangate.models.verdict import (
     Finding,
     LockfileVerdict,
     Mode,
+    NoticeCode,
     OutcomeAction,
     PolicyNotice,
     Severity,
@@ -215,7 +216,7 @@ CASES: dict[str, Verdict] = {
         ALLOWED_ITEM,
         notices=(
             PolicyNotice(
-                code="allow-expired", message="The entry for pkg:npm/a@1 has expired.", where="scangate.yml:20"
+                code=NoticeCode.ALLOW_EXPIRED, message="The entry for pkg:npm/a@1 has expired.", where="scangate.yml:20"
             ),
         ),
     ),

@@ -23,6 +23,7 @@ from scangate.models.verdict import (
     Decider,
     Finding,
     LockfileVerdict,
+    NoticeCode,
     OutcomeAction,
     PolicyNotice,
     Status,
@@ -160,9 +161,12 @@ def hostile_verdict(text: str) -> Verdict:
     return verdict(Status.BLOCKED, *items, lockfiles=(lockfile,))._replace(
         notices=tuple(
             PolicyNotice(
-                code=text, message=text, where=where, action=action, decided_by=DecidedBy(Decider.OVERRIDE, where)
+                code=code, message=text, where=where, action=action, decided_by=DecidedBy(Decider.OVERRIDE, where)
             )
-            for where, action in ((text, Action.DENY), (f"{text}:7", Action.WARN))
+            for code, where, action in (
+                (NoticeCode.ALLOW_EXPIRED, text, Action.DENY),
+                (NoticeCode.LEFT_OUT, f"{text}:7", Action.WARN),
+            )
         ),
         policy=text,
         analyser=text,

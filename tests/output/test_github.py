@@ -1,11 +1,9 @@
 """Annotations, as the runner's own parsers read them."""
 
-from dataclasses import replace
-
 import pytest
 
 from scangate.models.analysis import OutcomeCode
-from scangate.models.verdict import Action, OutcomeAction, PolicyNotice, Status, SubjectVerdict
+from scangate.models.verdict import Action, NoticeCode, OutcomeAction, PolicyNotice, Status, SubjectVerdict
 from scangate.output import github
 from scangate.output.base import Tree
 from tests.output.cases import CASES, EVIDENCE, PENDING_ITEM, dependency, finding, pending, subject, verdict
@@ -59,7 +57,7 @@ def test_a_notice_of_the_policy_stands_in_the_policy_which_is_at_the_root() -> N
     assert notice.name == "warning"
     assert (notice.properties["file"], notice.properties["line"]) == ("scangate.yml", "20")
     denied = CASES["passed"]._replace(
-        notices=(PolicyNotice(code="x", message="No.", where="default", action=Action.DENY),)
+        notices=(PolicyNotice(code=NoticeCode.ALLOW_EXPIRED, message="No.", where="default", action=Action.DENY),)
     )
     [notice] = annotations(github.render(denied, tree=ROOT))
     assert notice.name == "error"

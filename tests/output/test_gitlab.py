@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from scangate.models.verdict import Action, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
+from scangate.models.verdict import Action, NoticeCode, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
 from scangate.output import escape, gitlab
 from scangate.output.base import Tree
 from tests.output.cases import ALLOWED_ITEM, BLOCKED_ITEM, CASES, EVIDENCE, dependency, finding, subject, verdict
@@ -128,8 +128,8 @@ def test_what_is_allowed_is_there_for_information_with_its_reason() -> None:
 
 def test_notices_stand_in_the_policy_and_what_has_no_place_in_the_repository_itself() -> None:
     notices = (
-        PolicyNotice(code="x", message="No.", where="scangate.yml:3", action=Action.DENY),
-        PolicyNotice(code="y", message="Hm.", where="default"),
+        PolicyNotice(code=NoticeCode.ALLOW_EXPIRED, message="No.", where="scangate.yml:3", action=Action.DENY),
+        PolicyNotice(code=NoticeCode.ALLOW_UNUSED, message="Hm.", where="default"),
     )
     first, second = _issues(CASES["passed"]._replace(notices=notices))
     assert first["location"] == {"path": "scangate.yml", "lines": {"begin": 3}}

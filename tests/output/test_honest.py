@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from scangate.models.analysis import OutcomeCode
-from scangate.models.verdict import OutcomeAction, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
+from scangate.models.verdict import NoticeCode, OutcomeAction, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
 from scangate.output import markdown, sarif, verdict_json
 from tests.output.cases import (
     CASES,
@@ -25,7 +25,7 @@ from tests.output.runner_commands import annotations
 NOTHING = verdict(
     Status.INCOMPLETE,
     lockfiles=(),
-    notices=(PolicyNotice(code="nothing-decided", message="There was no package.", where="default"),),
+    notices=(PolicyNotice(code=NoticeCode.NOTHING_DECIDED, message="There was no package.", where="default"),),
 )
 
 

@@ -8,7 +8,7 @@ import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scangate.models.verdict import Action, PolicyNotice, Status, Verdict
+from scangate.models.verdict import Action, NoticeCode, PolicyNotice, Status, Verdict
 from scangate.output import escape, junit
 from scangate.output.base import Tree
 from tests.output.cases import BLOCKED_ITEM, CASES, CLEAN_ITEM, PRIVATE_ITEM, dependency, subject, verdict
@@ -100,7 +100,7 @@ def test_packages_without_a_lockfile_have_a_suite() -> None:
 
 
 def test_a_policy_that_denies_itself_fails() -> None:
-    notice = PolicyNotice(code="allow-expired", message="Gone.", where="scangate.yml:3", action=Action.DENY)
+    notice = PolicyNotice(code=NoticeCode.ALLOW_EXPIRED, message="Gone.", where="scangate.yml:3", action=Action.DENY)
     root = _parse(CASES["passed"]._replace(status=Status.BLOCKED, notices=(notice,)))
     assert root.attrib["failures"] == "1"
     [failure] = root.findall("testsuite[@name='policy']/testcase/failure")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scangate.models.changes import Change, ChangeKind
-from scangate.models.verdict import Action, PolicyNotice, Status, SubjectVerdict, Verdict
+from scangate.models.verdict import Action, NoticeCode, PolicyNotice, Status, SubjectVerdict, Verdict
 from scangate.output import escape, markdown
 from scangate.output.base import Links, Tree
 from tests.output.cases import (
@@ -164,7 +164,7 @@ def test_the_command_to_allow_is_quoted_for_the_shell() -> None:
 
 
 def test_a_policy_that_denies_itself_says_what_to_mend() -> None:
-    notice = PolicyNotice(code="allow-expired", message="Gone.", where="scangate.yml:3", action=Action.DENY)
+    notice = PolicyNotice(code=NoticeCode.ALLOW_EXPIRED, message="Gone.", where="scangate.yml:3", action=Action.DENY)
     text = markdown.render(CASES["passed"]._replace(status=Status.BLOCKED, notices=(notice,)))
     assert "Mend what stands below" in text
     assert "(`allow-expired`, deny by default; `scangate.yml:3`)" in text

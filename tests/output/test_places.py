@@ -7,7 +7,7 @@ import pytest
 
 from scangate.errors import ExitCode
 from scangate.models.lockfile import LockFact, Lockfile
-from scangate.models.verdict import Action, LockfileVerdict, PolicyNotice, Status, SubjectVerdict, Verdict
+from scangate.models.verdict import Action, LockfileVerdict, NoticeCode, PolicyNotice, Status, SubjectVerdict, Verdict
 from scangate.output import FORMATS
 from scangate.output.base import Setting, Tree
 from tests.output.cases import BLOCKED_ITEM, CASES, EVIDENCE, LOCKFILE_ITEM, dependency, finding, subject, verdict
@@ -52,7 +52,7 @@ def _place_of_notice(name: str, verdict_: Verdict, tree: Tree) -> tuple[str, int
     ],
 )
 def test_a_place_in_the_policy(name: str, tree: Tree, where: str, expected: tuple[str, int] | None) -> None:
-    notice = PolicyNotice(code="allow-expired", message="Gone.", where=where, action=Action.WARN)
+    notice = PolicyNotice(code=NoticeCode.ALLOW_EXPIRED, message="Gone.", where=where, action=Action.WARN)
     told = verdict(Status.WARNED, lockfiles=(LOCKFILE_ITEM,), notices=(notice,))
     assert _place_of_notice(name, told, tree) == expected
 

@@ -22,6 +22,7 @@ from scangate.models.verdict import (
     Finding,
     LockfileVerdict,
     Mode,
+    NoticeCode,
     OutcomeAction,
     PolicyNotice,
     Status,
@@ -305,7 +306,7 @@ def test_what_was_blocked_was_done_successfully() -> None:
 
 
 def test_nothing_to_decide_on_is_no_success() -> None:
-    nothing = PolicyNotice(code="nothing-decided", message="There was nothing.", where="default")
+    nothing = PolicyNotice(code=NoticeCode.NOTHING_DECIDED, message="There was nothing.", where="default")
     (invocation,) = log(verdict(Status.INCOMPLETE, lockfiles=(), notices=(nothing,)), code=ExitCode.INCOMPLETE)[
         "invocations"
     ]
