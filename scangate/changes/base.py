@@ -109,6 +109,8 @@ _NO_CLONE = (
 
 
 class _Place(NamedTuple):
+    """`head` is the commit that is checked: in a push hook the pushed one, else the one that is checked out."""
+
     environ: Mapping[str, str]
     history: History
     head: str | None
@@ -165,7 +167,10 @@ class _Place(NamedTuple):
                 found = self.history.need(source, "what the remote has (PRE_COMMIT_FROM_REF)")
             base = _commit(found, "what the remote has (PRE_COMMIT_FROM_REF)")
         else:
-            base = self.local(head, because="nothing says what the remote has (PRE_COMMIT_FROM_REF is not set); ")
+            place = self._replace(head=head)
+            base = place.here() if in_ci(self.environ) else place.local(head)
+            unknown = "nothing says what the remote has (PRE_COMMIT_FROM_REF is not set)"
+            base = base._replace(why=f"{unknown}; {base.why}")
         return base._replace(head=head)
 
     def local(self, commit: str, *, because: str = "") -> Base:
@@ -188,7 +193,7 @@ class _Place(NamedTuple):
         if name == "merge_group":
             base = self.history.need(event.commit("merge_group", "base_sha"), "the merge queue's base")
             return self._proposal(base, "the merge queue's base")
-        parents = self.history.parents("HEAD")
+        parents = self.history.parents(self._checked)
         if len(parents) == 2 and parents[1] == event.commit("pull_request", "head", "sha"):
             base = self.history.need(parents[0], "the first parent of the merge commit")
             return self._proposal(base, "the first parent of the pull request's merge commit")
@@ -286,8 +291,12 @@ class _Place(NamedTuple):
         return _commit(found, f"{why}where the branch left {name}")
 
     def _left(self, tip: str) -> str:
+        return self.history.merge_base(self._checked, tip)
+
+    @property
+    def _checked(self) -> str:
         assert self.head is not None  # here() has looked
-        return self.history.merge_base(self.head, tip)
+        return self.head
 
     def _proposal(self, commit: str, why: str) -> Base:
         return self._other_than_head(commit, why)._replace(is_proposal=True)
@@ -296,7 +305,8 @@ class _Place(NamedTuple):
         """A checkout of the base itself shows none of the change: to compare it with itself must not pass."""
         if commit == self.head:
             raise BaseError(
-                f"The base ({why}) is the very commit that is checked out, so the change is not here to be checked.",
+                f"The base ({why}) is the very commit that is checked out or pushed, so the change is not here to be"
+                " checked.",
                 "Check out the change itself (on pull_request_target: ref: refs/pull/NUMBER/merge), or use --all.",
             )
         return _commit(commit, why)

@@ -604,6 +604,33 @@ def test_commit_hook_in_a_ci_takes_the_base_of_the_ci(project: Project, tmp_path
     assert base(clone, github(tmp_path, "pull_request", pull_request(project.f2)), staged=True).commit == project.m3
 
 
+@pytest.mark.parametrize("environ", PIPELINES)
+def test_push_hook_in_a_ci_takes_the_base_of_the_ci(project: Project, environ: dict[str, str]) -> None:
+    """As with the commit hook: on the default branch the merge-base is the pushed commit itself, and would pass."""
+    clone = project.checkout(project.m3)
+    found = base(clone, environ, pushed=True)
+    assert (found.kind, found.head) == (BaseKind.EVERYTHING, project.m3)
+    assert "PRE_COMMIT_FROM_REF is not set" in found.why
+    found = base(clone, {**environ, "PRE_COMMIT_TO_REF": project.f2}, pushed=True)  # whatever is checked out
+    assert (found.commit, found.head) == (project.m2, project.f2)
+    clone.git("checkout", "-q", project.f2)
+    on_main = base(clone, {**environ, "PRE_COMMIT_LOCAL_BRANCH": "refs/remotes/origin/main"}, pushed=True)
+    assert (on_main.kind, on_main.head) == (BaseKind.EVERYTHING, project.m3)
+
+
+def test_push_hook_in_a_pull_request_takes_its_base_by_what_is_pushed(project: Project, tmp_path: Path) -> None:
+    environ = github(tmp_path, "pull_request", pull_request(project.f2))
+    clone = project.checkout(project.m3)
+    found = base(clone, {**environ, "PRE_COMMIT_TO_REF": project.merge}, pushed=True)
+    assert (found.commit, found.head) == (project.m3, project.merge)
+    assert "first parent" in found.why
+    with pytest.raises(BaseError, match="very commit"):
+        base(clone, environ, pushed=True)
+    clone.git("checkout", "-q", project.merge)
+    with pytest.raises(BaseError, match="very commit"):
+        base(clone, {**environ, "PRE_COMMIT_TO_REF": project.m3}, pushed=True)
+
+
 def test_a_base_that_is_checked_out_is_told(project: Project) -> None:
     clone = project.remote.clone(project.folder / "clone")
     assert base(clone).is_head
