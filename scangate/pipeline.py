@@ -68,7 +68,8 @@ class Run:
     def keeps(self, request: AnalysisRequest, report: Report) -> bool:
         """Whether the report may answer another run, too: it is read as one about the package, and shows all of it.
 
-        One that is blind, or too old by now, is asked for again: another analysis may show more.
+        One that another analysis may put right is asked for again. What lies in the package itself (no module that
+        can be imported, more than the analysis keeps) stays as it is, and asking again would only cost a request.
         """
         result = observe(self, request, report)
         return isinstance(result, Analysed) and _NOT_KEPT.isdisjoint(each.code for each in result.shortfalls)
@@ -79,7 +80,16 @@ class Run:
         return judge(self, [subject], (), {}).status is Status.BLOCKED
 
 
-_NOT_KEPT = frozenset({OutcomeCode.BLIND, OutcomeCode.STALE})
+_NOT_KEPT = frozenset(
+    {
+        OutcomeCode.BLIND,
+        OutcomeCode.STALE,
+        # A registry serves other bytes, and fewer packages, for an hour; an analysis stumbles over its machine's load.
+        OutcomeCode.INTEGRITY_MISMATCH,
+        OutcomeCode.DEPENDENCY_MISSING,
+        OutcomeCode.PHASE_ERROR,
+    }
+)
 
 
 def check(run: Run, selection: Selection, analyser: Analyser, uploads: Uploads = NO_UPLOADS) -> Verdict:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scangate.models.analysis import Analysed, AnalysisRequest, Engine, Report
+from scangate.models.analysis import Analysed, AnalysisRequest, Engine, OutcomeCode, Report
 from scangate.models.changes import Change, ChangeKind, Selection
 from scangate.models.lockfile import Dependency, Ecosystem, Kind, Lockfile
-from scangate.pipeline import Run, conclude, nothing_earlier
+from scangate.pipeline import Run, conclude, nothing_earlier, observe
 from scangate.policy import loader
 from tests.conftest import ROOT
 
@@ -73,6 +73,32 @@ def test_a_report_in_which_nothing_was_observed_is_not(report: dict[str, object]
         for name in ("Files", "Sockets", "Commands", "DNS"):
             phase[name] = None
     assert not kept(report)
+
+
+def test_a_report_on_an_analysis_that_another_one_may_put_right_is_not(report: dict[str, object]) -> None:
+    """A registry that served wrong bytes once, or an analyser that stumbled, is not held against the next run."""
+    analysis = report["Analysis"]
+    assert isinstance(analysis, dict)
+    assert not kept(report | {"Integrity": {"expected": ["sha512:aa"], "actual": ["sha512:bb"]}})
+    assert not kept(report | {"Missing": ["left-pad"]})
+    assert not kept(report | {"Analysis": analysis | {"install": analysis["install"] | {"Status": "error_timeout"}}})
+
+
+def test_a_report_on_what_the_package_does_every_time_is_kept(report: dict[str, object]) -> None:
+    """No module could be imported, or it flooded the analysis: to ask again gives the same, and costs a request."""
+    inert: dict[str, object] = json.loads((REPORTS / "inert-pypi-pytagora-1.2.json").read_text())
+    assert kept(inert, purl="pkg:pypi/pytagora@1.2")
+    analysis = report["Analysis"]
+    assert isinstance(analysis, dict)
+    flooding = report | {"Analysis": analysis | {"install": analysis["install"] | {"Truncated": True}}}
+    assert kept(flooding)
+    for document, purl, code in (
+        (inert, "pkg:pypi/pytagora@1.2", OutcomeCode.IMPORT_FAILED),
+        (flooding, "pkg:pypi/jeilyfish@0.7.1", OutcomeCode.TRUNCATED),
+    ):
+        shown = observe(run(made(document)), AnalysisRequest(purl=purl), Report(payload=json.dumps(document).encode()))
+        assert isinstance(shown, Analysed)
+        assert [each.code for each in shown.shortfalls] == [code]
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'{"Analysis": 1}', b"\xff"])
