@@ -20,6 +20,16 @@ from scangate.policy.matcher import Matcher
 from scangate.policy.model import Lint, Policy
 
 TODAY = date(2026, 6, 15)
+RULES_OF_KINDS = """\
+extends: none
+rules:
+- {id: talks, title: T, severity: high, observe: host}
+- {id: runs, title: R, severity: high, observe: command}
+- {id: injected, title: I, severity: high, observe: lastpymile}
+- {id: mixed, title: M, severity: high, observe: lockfile}
+- {id: banned, title: B, severity: high, observe: package, packages: "pkg:npm/banned"}
+"""
+"""The beginning of a policy, seven lines: a rule for a kind of observation each, which more rules may follow."""
 
 
 def policy(text: str, *, where: str = "scangate.yml", **files: str) -> Policy:

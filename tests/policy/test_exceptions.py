@@ -21,20 +21,14 @@ from scangate.models.verdict import Finding, Status, Verdict
 from scangate.policy.exceptions import why_not
 from scangate.policy.exit_codes import exit_code
 from scangate.policy.model import Policy
-from tests.policy.kit import TODAY, other_package, package, policy, verdict
+from tests.policy.kit import RULES_OF_KINDS, TODAY, other_package, package, policy, verdict
 
-RULES = """\
-extends: none
-rules:
-- {id: talks, title: T, severity: high, observe: host}
-- {id: connects, title: S, severity: high, observe: socket}
-- {id: runs, title: R, severity: high, observe: command}
-- {id: touches, title: F, severity: high, observe: file}
-- {id: leaks, title: B, severity: high, observe: bait}
-- {id: injected, title: I, severity: high, observe: lastpymile}
-- {id: mixed, title: M, severity: high, observe: lockfile}
-- {id: banned, title: P, severity: high, observe: package, packages: "pkg:npm/banned"}
-- {id: both, title: C, severity: high, all-of: [talks, runs]}
+RULES = f"""\
+{RULES_OF_KINDS}\
+- {{id: connects, title: S, severity: high, observe: socket}}
+- {{id: touches, title: F, severity: high, observe: file}}
+- {{id: leaks, title: B, severity: high, observe: bait}}
+- {{id: both, title: C, severity: high, all-of: [talks, runs]}}
 """
 A, B = (HostContacted(phase=Phase.INSTALL, host=host, via=("dns",)) for host in ("a.example", "b.example"))
 RUN = CommandRun(phase=Phase.INSTALL, argv=("node", "install.js"))

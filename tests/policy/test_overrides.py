@@ -9,18 +9,9 @@ from scangate.models.observations import CommandRun, HostContacted, LastPyMileHi
 from scangate.models.verdict import Action, Decider, Finding, Status
 from scangate.policy import loader
 from scangate.policy.model import Policy
-from tests.policy.kit import package, policy, verdict
+from tests.policy.kit import RULES_OF_KINDS, package, policy, verdict
 
-RULES = """\
-extends: none
-rules:
-- {id: talks, title: T, severity: high, observe: host}
-- {id: runs, title: R, severity: high, observe: command}
-- {id: injected, title: I, severity: high, observe: lastpymile}
-- {id: mixed, title: M, severity: high, observe: lockfile}
-- {id: banned, title: B, severity: high, observe: package, packages: "pkg:npm/banned"}
-- {id: warned, title: W, severity: medium, observe: host}
-"""
+RULES = RULES_OF_KINDS + "- {id: warned, title: W, severity: medium, observe: host}\n"
 IMPORTED = HostContacted(phase=Phase.IMPORT, host="a.example", via=("dns",))
 INSTALLED = HostContacted(phase=Phase.INSTALL, host="a.example", via=("dns",))
 DEV = {"scope": Scope.DEV, "relation": Relation.TRANSITIVE, "lockfile": "docs/package-lock.json"}
