@@ -66,18 +66,12 @@ def _post(settings: "ForgeSettings", number: int, text: str, *, name: str, findi
 
 
 def _has_finding(content: bytes) -> bool:
-    """Whether anything denies or warns that no exception allows. Raises UsageError where it is no report."""
-    import json
+    """Raises UsageError where it is no report."""
+    from scangate.output import verdict_read
 
     try:
-        document = json.loads(content)
-        items = [*document["packages"], *document["lockfiles"]]
-        return any(
-            finding["allowed"] is None and finding["action"] in ("deny", "warn")
-            for item in items
-            for finding in item["findings"]
-        )
-    except (ValueError, RecursionError, LookupError, TypeError) as exc:
+        return verdict_read.has_finding(content)
+    except ValueError as exc:
         raise UsageError(
             "--report: it is not a report of `check --format json`.", "Name the file that check wrote."
         ) from exc

@@ -16,7 +16,8 @@ from scangate.models.lockfile import Ecosystem, Kind
 from scangate.models.verdict import Action, DecidedShortfall, Finding, OutcomeAction, Status, Subject, SubjectVerdict
 
 if TYPE_CHECKING:
-    from scangate.cli.lastrun import LastRun, Package
+    from scangate.cli.lastrun import LastRun
+    from scangate.output.verdict_read import ReadPackage
     from scangate.pipeline import Run
     from scangate.policy.model import Policy
     from scangate.policy.trace import Trace
@@ -123,8 +124,8 @@ def _known(
 
     kept = analysis.cache(context)
     try:
-        if last is not None and key in last.packages:
-            return _from_run(last.packages[key], last, kept, policy, context)
+        if last is not None and key in last.verdict.packages:
+            return _from_run(last.verdict.packages[key], last, kept, policy, context)
         where = _whereabouts(key, last)
         return _from_cache(key, listed, where, kept, policy, context)
     finally:
@@ -137,14 +138,16 @@ def _whereabouts(key: str, last: "LastRun | None") -> str:
     return f"{_named(last)}: passed" if key in last.passed else f"not in {_named(last)}"
 
 
-def _from_run(package: "Package", last: "LastRun", kept: "Cache", policy: "Policy", context: Context) -> Known:
+def _from_run(package: "ReadPackage", last: "LastRun", kept: "Cache", policy: "Policy", context: Context) -> Known:
     """The package as the run saw it, with the reports that the cache still has."""
     from scangate import pipeline
     from scangate.service.cached import History
 
     history = History(cache=kept, analyser=last.kept_under)
     run = _run(policy, package.analysed, context, history)
-    remarks = [f"{_named(last)}: {package.status}, by the policy {last.policy} and analyses of {last.analyser}"]
+    remarks = [
+        f"{_named(last)}: {package.status}, by the policy {last.verdict.policy} and analyses of {last.verdict.analyser}"
+    ]
     results: list[Analysed | Shortfall] = [
         each for each in package.shortfalls if each.engine not in package.analysed or each.engine is None
     ]
@@ -175,7 +178,7 @@ def _request(subject: Subject, engine: Engine) -> AnalysisRequest | None:
     return AnalysisRequest(purl=subject.purl, engine=engine, integrity=pinned)
 
 
-def _evidence_alone(package: "Package", engine: Engine) -> Analysed:
+def _evidence_alone(package: "ReadPackage", engine: Engine) -> Analysed:
     seen = (each for finding in package.findings if finding.engine is engine for each in finding.evidence)
     return Analysed(
         engine=engine,
@@ -237,7 +240,7 @@ def _unknown(key: str, listed: Subject | None, last: "LastRun | None") -> Iterat
     if last is None:
         yield "  there was no `scangate check` in this project whose verdict is kept (--no-cache keeps none)"
     else:
-        based = f", whose base was: {last.compared.why}" if last.compared is not None else ""
+        based = f", whose base was: {last.verdict.compared.why}" if last.verdict.compared is not None else ""
         yield f"  it was no part of {_named(last)}{based}"
     alone = f", `scangate scan {key}` at this one" if key.startswith("pkg:") else ""
     yield f"  `scangate check --all` looks at every package{alone}"
