@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from scangate.cli import analysis, formats, options, project
 from scangate.cli.context import Context
 from scangate.errors import UsageError
-from scangate.models.analysis import ENGINE_ECOSYSTEMS, AnalysisRequest, Answer, Engine
+from scangate.models.analysis import AnalysisRequest, Answer, Engine
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +69,6 @@ def _check_taken(purl: str, engines: Sequence[Engine]) -> None:
     from scangate import purls
 
     ecosystem = purls.parse(purl).ecosystem
-    if not any(ecosystem in ENGINE_ECOSYSTEMS[engine] for engine in engines):
+    if not any(engine.takes(ecosystem) for engine in engines):
         named = " and ".join(engines)
         raise UsageError(f"{purl}: {named} does not take {ecosystem} packages.", "Name an engine that does: --engine.")
