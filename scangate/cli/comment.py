@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--pull-request",
         metavar="NUMBER",
         type=_number,
-        help="the pull request (default: the one of the event that GITHUB_EVENT_PATH names; without one, none)",
+        help="the pull request (default: that of the event in GITHUB_EVENT_PATH; an event of none gets no comment)",
     )
     parser.add_argument(
         "--name",
