@@ -15,8 +15,16 @@ import requests
 from scangate.local.config import ServiceConfig
 from scangate.local.server import EmbeddedService
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 30.0
 """How long a test waits for what must happen; nothing is asserted about how fast it does."""
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what comes about in another thread or process."""
+    latest = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < latest
+        time.sleep(0.02)
 
 
 class Clock:

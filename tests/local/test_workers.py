@@ -1,6 +1,5 @@
 import shutil
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -12,7 +11,7 @@ from scangate.local.jobs import Job, Outcome
 from scangate.local.store import Store, StoredTask, Submission
 from scangate.local.workers import Workers
 from scangate.models.analysis import Engine
-from tests.local.conftest import WAIT_SECONDS, Clock
+from tests.local.conftest import WAIT_SECONDS, Clock, until
 
 PURL = "pkg:npm/a@1"
 
@@ -53,18 +52,10 @@ def submit(store: Store, archive: str = "") -> int:
 
 
 def ended(store: Store, task_id: int) -> StoredTask:
-    latest = time.monotonic() + WAIT_SECONDS
-    while (task := store.task(task_id)) is None or task.status in ("queued", "processing"):
-        assert time.monotonic() < latest
-        time.sleep(0.01)
+    until(lambda: (task := store.task(task_id)) is not None and task.status not in ("queued", "processing"))
+    task = store.task(task_id)
+    assert task is not None
     return task
-
-
-def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
-    latest = time.monotonic() + WAIT_SECONDS
-    while text not in caplog.text:
-        assert time.monotonic() < latest
-        time.sleep(0.01)
 
 
 def test_an_engine_that_breaks_fails_its_task_and_the_next_one_is_run(store: Store, blobs: Blobs) -> None:
@@ -99,7 +90,7 @@ def test_an_outcome_that_cannot_be_written_is_written_later(
         assert engine.begun.wait(WAIT_SECONDS)
         shutil.move(tmp_path / "incoming", tmp_path / "gone")
         engine.go_on.set()
-        logged(caplog, "could not be written")
+        until(lambda: "could not be written" in caplog.text)
         shutil.move(tmp_path / "gone", tmp_path / "incoming")
         assert ended(store, task).status == "completed"
         assert len(engine.jobs) == 1
@@ -144,7 +135,7 @@ def test_a_store_that_fails_for_a_while_stops_no_worker(
         task = submit(store, blobs.add(b"archive"))
         other.execute("BEGIN IMMEDIATE")
         workers.wake()
-        logged(caplog, "could not be taken")
+        until(lambda: "could not be taken" in caplog.text)
         assert not engine.jobs
         other.execute("ROLLBACK")
         assert ended(store, task).status == "completed"

@@ -2,8 +2,6 @@
 
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -12,8 +10,8 @@ import pytest
 from scangate.local.fetch import tools
 from scangate.local.fetch.base import FetchError
 from scangate.local.jobs import Interrupted
+from tests.local.conftest import until
 
-WAIT_SECONDS = 20.0
 FORKS = "import os, time, pathlib; pid = os.fork(); pid and pathlib.Path('child').write_text(str(pid)); time.sleep(600)"
 
 
@@ -47,25 +45,18 @@ def test_last_words(tmp_path: Path, source: str, said: str) -> None:
         _run(tmp_path, sys.executable, "-S", "-c", source)
 
 
-def _until(holds: Callable[[], bool]) -> None:
-    latest = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < latest
-        time.sleep(0.02)
-
-
 def test_what_hangs_is_ended_with_all_that_it_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools, "TOOL_SECONDS", 2.0)
     with pytest.raises(FetchError, match="not done within 2 seconds"):
         _run(tmp_path, sys.executable, "-S", "-c", FORKS)
-    _until(lambda: _is_gone(tmp_path / "child"))
+    until(lambda: _is_gone(tmp_path / "child"))
 
 
 def test_what_is_stopped_is_ended_with_all_that_it_has_started(tmp_path: Path) -> None:
     stop, child = Event(), tmp_path / "child"
 
     def stop_later() -> None:
-        _until(lambda: child.exists() and child.read_text() != "")
+        until(lambda: child.exists() and child.read_text() != "")
         stop.set()
 
     thread = threading.Thread(target=stop_later)
@@ -75,4 +66,4 @@ def test_what_is_stopped_is_ended_with_all_that_it_has_started(tmp_path: Path) -
             _run(tmp_path, sys.executable, "-S", "-c", FORKS, stop=stop)
     finally:
         thread.join()
-    _until(lambda: _is_gone(child))
+    until(lambda: _is_gone(child))

@@ -7,20 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from scangate.local.jobs import Interrupted
 from scangate.local.sandbox.base import SandboxFailed
+from tests.local.conftest import WAIT_SECONDS, until
 from tests.local.sandbox import jobs
 from tests.local.sandbox.sleeper import SOURCE
 
 pytestmark = pytest.mark.tool("bwrap", "strace", "ip", "unshare", "setpriv")
 ROOT = Path(__file__).resolve().parents[3]
-WAIT_SECONDS = 30.0
 
 
 def marked(marker: str) -> dict[int, list[str]]:
@@ -36,13 +35,6 @@ def marked(marker: str) -> dict[int, list[str]]:
         if marker in argv and "tests.local.sandbox.sleeper" not in argv:
             found[int(entry.name)] = argv
     return found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    latest = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < latest
-        time.sleep(0.02)
 
 
 def sleeping(marker: str) -> bool:
