@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     _refuse_existing(root, files)
     for file in files:
         _write(file)
-        context.say(f"scangate: wrote {escape.terminal(file.shown)}")
+        context.say(f"scangate: wrote {file.shown}")
     if args.hook and hooked:
         context.say(f"scangate: {HOOK_FILE} is there already; add this under its `repos`:")
         context.stdout.write(hook_text().partition("repos:\n")[2])

@@ -148,7 +148,7 @@ class _Cases:
         try:
             purl = parse(text)
         except PurlError as exc:
-            self.problems.add(entry.leaf("package").place, exc.message, exc.hint)
+            self.problems.add(entry.leaf("package").place, exc.message.rstrip("."), exc.hint)
             purl = parse(PACKAGE)
         if purl.ecosystem is None:
             hint = f"Write pkg:TYPE/NAME@VERSION with TYPE {', '.join(Ecosystem)}."
