@@ -43,7 +43,7 @@ class Base(NamedTuple):
 
 def everything(why: str, *, ground: str | None = None) -> Base:
     """The base of a run that compares with nothing (`--all`, a folder outside of any repository)."""
-    return Base(kind=BaseKind.EVERYTHING, commit=None, why=why, is_proposal=ground is not None, ground=ground)
+    return Base(kind=BaseKind.EVERYTHING, commit=None, why=why, ground=ground)
 
 
 def find_base(
@@ -80,14 +80,16 @@ def find_base(
         return everything("everything is new: there is no git repository here.")
     place = _Place(environ, history, head, read_event)
     if pushed:
-        return place.push_hook(explicit)
-    if explicit is not None:
+        base = place.push_hook(explicit)
+    elif explicit is not None:
         base = place.explicit(explicit)
     elif staged and not in_ci(environ):
         base = place.commit_hook(index)
     else:
         base = place.here()
-    return base._replace(is_head=base.commit is not None and base.commit == head)
+    # Asked once, whichever way the base was found: a change must not allow itself.
+    is_head = not pushed and base.commit is not None and base.commit == head
+    return base._replace(is_proposal=is_proposal(environ), is_head=is_head)
 
 
 def _is_repository(git: Git, error: GitError) -> bool:
@@ -140,7 +142,7 @@ class _Place(NamedTuple):
             found = self.history.need(ref, "what --base names")
         if found is None:
             found = self.history.branch(ref.removeprefix("origin/"))
-        return _commit(found, f"--base {ref}")._replace(is_proposal=is_proposal(self.environ))
+        return _commit(found, f"--base {ref}")
 
     # ------------------------------------------------------------------------------------------------ hooks
 
@@ -192,11 +194,11 @@ class _Place(NamedTuple):
             return self._github_push(event)
         if name == "merge_group":
             base = self.history.need(event.commit("merge_group", "base_sha"), "the merge queue's base")
-            return self._proposal(base, "the merge queue's base")
+            return self._other_than_head(base, "the merge queue's base")
         parents = self.history.parents(self._checked)
         if len(parents) == 2 and parents[1] == event.commit("pull_request", "head", "sha"):
             base = self.history.need(parents[0], "the first parent of the merge commit")
-            return self._proposal(base, "the first parent of the pull request's merge commit")
+            return self._other_than_head(base, "the first parent of the pull request's merge commit")
         target = event.ref("pull_request", "base", "ref") or self.environ.get("GITHUB_BASE_REF", "")
         return self._target(target, "the pull request")
 
@@ -221,7 +223,7 @@ class _Place(NamedTuple):
         base = environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA")
         if base:
             found = self.history.need(base, "the merge request's base (CI_MERGE_REQUEST_DIFF_BASE_SHA)")
-            return self._proposal(found, "the merge request's base")
+            return self._other_than_head(found, "the merge request's base")
         target = environ.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME") or environ.get(
             "CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME"
         )
@@ -272,7 +274,7 @@ class _Place(NamedTuple):
             raise BaseError(f"Nothing says which branch {what} is for.", _NAME_IT)
         short = target.removeprefix("refs/heads/")
         found = self._left(self.history.branch(short))
-        return self._proposal(found, f"where {what} left its target branch {short}")
+        return self._other_than_head(found, f"where {what} left its target branch {short}")
 
     def _pipeline(self, default: str = "", branch: str = "", *, why: str = "") -> Base:
         """A branch that nobody proposes for anything yet.
@@ -297,9 +299,6 @@ class _Place(NamedTuple):
     def _checked(self) -> str:
         assert self.head is not None  # here() has looked
         return self.head
-
-    def _proposal(self, commit: str, why: str) -> Base:
-        return self._other_than_head(commit, why)._replace(is_proposal=True)
 
     def _other_than_head(self, commit: str, why: str) -> Base:
         """A checkout of the base itself shows none of the change: to compare it with itself must not pass."""

@@ -70,7 +70,7 @@ def opened(args: argparse.Namespace, context: Context) -> Iterator[Sides]:
     else:
         base = find_base(context.environ, git, explicit=args.base, staged=args.staged, pushed=args.pushed, index=index)
     if args.all:
-        base = everything(_ALL, ground=base.commit)
+        base = everything(_ALL, ground=base.commit)._replace(is_proposal=base.is_proposal)
     if place is None:
         yield Sides(args, context, git, base)
         return

@@ -1056,6 +1056,53 @@ def test_nor_where_the_workflow_names_what_is_compared(world: World, replay: Rep
     assert (result.code, result.json["policy"], notices(result)) == (1, "default", ["policy-changed"])
 
 
+def _merge_group(world: World) -> dict[str, str]:
+    payload = {"merge_group": {"base_sha": world.remote.parse("main"), "head_sha": world.remote.head}}
+    return world.github("merge_group", payload)
+
+
+PROPOSALS: dict[str, Callable[[World], dict[str, str]]] = {
+    "pull_request": World.pull_request,
+    "merge_group": _merge_group,
+    "GitLab": lambda _world: gitlab(CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main"),
+    "Azure": lambda _world: {"TF_BUILD": "True", "SYSTEM_PULLREQUEST_TARGETBRANCH": "main"},
+    "Jenkins": lambda _world: {"JENKINS_URL": "https://ci.example", "CHANGE_ID": "1", "CHANGE_TARGET": "main"},
+}
+
+
+@pytest.mark.parametrize("place", PROPOSALS.values(), ids=PROPOSALS)
+def test_nor_in_a_hook_that_the_ci_runs(world: World, replay: Replay, place: Callable[[World], dict[str, str]]) -> None:
+    clone = proposal(world, {}, {"scangate.yml": ALLOW})
+    environ = {**place(world), **replay.environ}
+    pushed = {"PRE_COMMIT_FROM_REF": "origin/main", "PRE_COMMIT_TO_REF": "HEAD"}
+    ways = (("--staged", {}), ("--pushed", {}), ("--pushed", {"PRE_COMMIT_TO_REF": clone.head}), ("--pushed", pushed))
+    for option, named in ways:
+        result = world.check(clone, option, **environ, **named)
+        assert (result.code, result.json["policy"], notices(result)) == (1, "default", ["policy-changed"]), option
+        assert new(result) == OWN
+        head = world.check(clone, option, "--policy-from", "head", **environ, **named)
+        assert (head.code, head.json["policy"]) == (0, "scangate.yml")
+
+
+@pytest.mark.parametrize("options", [(), ("--all",), ("--pushed",)])
+def test_a_proposal_without_a_base_has_no_policy(world: World, options: tuple[str, ...]) -> None:
+    """That of the change would be the only one."""
+    clone = proposal(world, {}, {"scangate.yml": ALLOW})
+    environ = {"BUILDKITE": "true", "BUILDKITE_SOURCE": "schedule", "BUILDKITE_PULL_REQUEST": "7"}
+    result = world.check(clone, *options, **environ)
+    assert (result.code, result.out) == (3, "")
+    assert "--base REF" in result.err
+
+
+@pytest.mark.parametrize("option", ["--staged", "--pushed"])
+def test_in_a_ci_a_hook_on_the_default_branch_checks_everything(world: World, replay: Replay, option: str) -> None:
+    clone = world.checkout(world.project.f2)
+    clone.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    result = world.check(clone, option, CI="true", **replay.environ)
+    assert (result.code, compared(result)) == (1, None)
+    assert new(result) == sorted([ALSO, CLEAN, MALICIOUS])
+
+
 def test_what_the_policy_extends_is_the_base_s_too(world: World, replay: Replay) -> None:
     ours: dict[str, str | bytes] = {"scangate.yml": "version: 1\nextends: ci/ours.yml\n", "ci/ours.yml": "version: 1\n"}
     clone = proposal(world, ours, {"ci/ours.yml": ALLOW})
