@@ -137,12 +137,14 @@ class _Place(NamedTuple):
         return self.local(self.head)
 
     def explicit(self, ref: str) -> Base:
-        found = self.head if ref == "HEAD" else self.history.named(ref)
+        return _commit(self._named(ref, "--base"), f"--base {ref}")
+
+    def _named(self, ref: str, by: str) -> str:
+        """The commit that people or programs name, fetched where it is not here. `by`: the option or variable."""
+        found = self.head if ref == "HEAD" else self.history.named(ref, by)
         if found is None and is_id(ref):
-            found = self.history.need(ref, "what --base names")
-        if found is None:
-            found = self.history.branch(ref.removeprefix("origin/"))
-        return _commit(found, f"--base {ref}")
+            found = self.history.need(ref, f"what {by} names")
+        return found or self.history.branch(ref.removeprefix("origin/"))
 
     # ------------------------------------------------------------------------------------------------ hooks
 
@@ -156,17 +158,12 @@ class _Place(NamedTuple):
 
     def push_hook(self, explicit: str | None) -> Base:
         """pre-commit names what the remote has (FROM) and what is pushed (TO), but not on the first push to it."""
-        named = self.environ.get("PRE_COMMIT_TO_REF") or self.environ.get("PRE_COMMIT_LOCAL_BRANCH") or "HEAD"
-        head = self.history.commit(named)
-        if head is None:
-            raise BaseError(f"What is pushed, {named!r:.200}, is not a commit here.", "Name it: PRE_COMMIT_TO_REF.")
+        head = self._pushed()
         source = self.environ.get("PRE_COMMIT_FROM_REF")
         if explicit is not None:
             base = self.explicit(explicit)
         elif source and not is_nothing(source):
-            found = self.history.commit(source)
-            if found is None:
-                found = self.history.need(source, "what the remote has (PRE_COMMIT_FROM_REF)")
+            found = self._named(source, "PRE_COMMIT_FROM_REF")
             base = _commit(found, "what the remote has (PRE_COMMIT_FROM_REF)")
         else:
             place = self._replace(head=head)
@@ -174,6 +171,15 @@ class _Place(NamedTuple):
             unknown = "nothing says what the remote has (PRE_COMMIT_FROM_REF is not set)"
             base = base._replace(why=f"{unknown}; {base.why}")
         return base._replace(head=head)
+
+    def _pushed(self) -> str:
+        variables = ("PRE_COMMIT_TO_REF", "PRE_COMMIT_LOCAL_BRANCH")
+        by = next((name for name in variables if self.environ.get(name)), "")
+        named = self.environ.get(by, "HEAD")
+        head = self.history.named(named, by)
+        if head is None:
+            raise BaseError(f"What is pushed, {named!r:.200}, is not a commit here.", "Name it: PRE_COMMIT_TO_REF.")
+        return head
 
     def local(self, commit: str, *, because: str = "") -> Base:
         """Where the branch left the remote's default branch."""

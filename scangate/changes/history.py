@@ -86,10 +86,11 @@ class History:
             return None
         return found.decode("ascii").strip()
 
-    def named(self, revision: str) -> str | None:
+    def named(self, revision: str, by: str) -> str | None:
         """As `commit`, for a name that people write. Raises UsageError where a tag has the name of something else.
 
-        git takes the tag then, and anybody who may push can have made one that names their own commit.
+        git takes the tag then, and anybody who may push can have made one that names their own commit. `by`: the
+        option or the variable that has the name.
         """
         found = self.commit(revision)
         name = re.split(_SUFFIX, revision, maxsplit=1)[0]
@@ -102,7 +103,7 @@ class History:
         branches = [f"refs/heads/{name}", f"refs/remotes/{name}", f"refs/remotes/{REMOTE}/{name}"]
         for other in (*branches, *self._abbreviated(name)):
             if self.commit(other) not in (None, tagged):
-                raise UsageError(f"--base {name}: that is {tag}, and also {other}.", f"Write {other} or {tag}.")
+                raise UsageError(f"{by} {name}: that is {tag}, and also {other}.", f"Write {other} or {tag}.")
         return found
 
     def _abbreviated(self, name: str) -> list[str]:

@@ -660,6 +660,38 @@ def test_push_hook_without_what_the_remote_has_says_so(project: Project) -> None
     assert base(clone, pushed=True, explicit=project.m1).commit == project.m1
 
 
+def test_push_hook_takes_names_for_both_ends(project: Project) -> None:
+    """As in a CI: `pre-commit run --from-ref main --to-ref HEAD`."""
+    clone = project.shallow(project.f2)
+    found = base(clone, {"PRE_COMMIT_FROM_REF": "main", "PRE_COMMIT_TO_REF": "HEAD"}, pushed=True)
+    assert (found.commit, found.head) == (project.m3, project.f2)  # main is fetched
+    with pytest.raises(BaseError, match="branch 'nowhere' of origin"):
+        base(clone, {"PRE_COMMIT_FROM_REF": "origin/nowhere", "PRE_COMMIT_TO_REF": "HEAD"}, pushed=True)
+
+
+@pytest.mark.parametrize("variable", ["PRE_COMMIT_FROM_REF", "PRE_COMMIT_TO_REF", "PRE_COMMIT_LOCAL_BRANCH"])
+@pytest.mark.parametrize("name", ["main", "origin/main", "{short}"])
+def test_a_tag_with_the_name_of_what_the_push_hook_is_told_does_not_stand_in_for_it(
+    project: Project, variable: str, name: str
+) -> None:
+    clone = project.checkout(project.f2)
+    name = name.format(short=project.m3[:12])
+    clone.git("tag", name, project.f2)
+    with pytest.raises(UsageError, match=f"{variable} {name}: that is refs/tags/{name}, and also "):
+        base(clone, {variable: name}, pushed=True)
+
+
+@pytest.mark.parametrize("name", ["feature~1", "refs/heads/feature~1", "{id}", "{id:.12}", "refs/tags/v1", "v1", "@"])
+def test_push_hook_takes_the_branch_as_git_names_it(project: Project, name: str) -> None:
+    """`git push origin feature~1:refs/heads/x`, a commit id, a tag object; pre-commit hands on what git says."""
+    clone = project.checkout(project.f1)
+    clone.git("branch", "-q", "feature", project.f2)
+    clone.git("tag", "-a", "-m", "Release", "v1", project.f1)
+    assert clone.parse("refs/tags/v1") != project.f1
+    found = base(clone, {"PRE_COMMIT_LOCAL_BRANCH": name.format(id=project.f1)}, pushed=True)
+    assert (found.commit, found.head) == (project.m2, project.f1)
+
+
 def test_first_push_of_a_new_repository_is_all_new(tmp_path: Path) -> None:
     here = Repository.new(tmp_path / "repository")
     head = here.commit({"a": "1"})
