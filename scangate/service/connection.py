@@ -14,16 +14,13 @@ from scangate.errors import ServiceError
 from scangate.models.analysis import AnalysisRequest
 from scangate.service.base import RateLimited, Service, Task, TaskPage, Unauthorised
 from scangate.service.budget import Budget
-from scangate.service.retry import Backoff, Breaker, Pace
+from scangate.service.retry import Backoff, Breaker, Pace, Streak
 from scangate.service.runtime import Execute, Runtime
 from scangate.web.errors import Unreachable
 
 T = TypeVar("T")
 
-TRIES = 8
-"""How often one request is tried, and how many failures in a row mean that the server is gone."""
 PAUSES = Backoff(first=1.0, most=30.0)
-"""With TRIES: an outage of half a minute is survived, one of two minutes is not."""
 REFUSAL_PAUSES = Backoff(first=5.0, most=60.0)
 """After 429: refused requests are not counted, so a probe a minute does not renew the service's window."""
 PAGE_SIZE = 100
@@ -36,6 +33,8 @@ class OverBudget(ServiceError):
 class Connection:
     """The service's operations, each as often and as late as it takes, until `deadline` (the loop's time).
 
+    `patience`: for how many seconds a request that fails, or a server that is out of reach, is tried again.
+
     Raises as Service does, `Unreachable` after retries were used up, and OverBudget. RateLimited never comes out.
     """
 
@@ -47,6 +46,7 @@ class Connection:
         budget: Budget,
         runtime: Runtime,
         deadline: float,
+        patience: float,
         polls_apart: float = 0.2,
     ) -> None:
         self._service = service
@@ -54,10 +54,13 @@ class Connection:
         self._budget = budget
         self._runtime = runtime
         self._deadline = deadline
-        self._counting = self._breaker(RateLimited, REFUSAL_PAUSES)
-        self._asking = self._breaker(RateLimited, REFUSAL_PAUSES)
-        self._outage = self._breaker(Unreachable, PAUSES, tolerated=2, limit=TRIES)
-        self._storage = self._breaker((Unreachable, RateLimited), PAUSES, tolerated=2, limit=TRIES)
+        self._patience = patience
+        breaker = partial(Breaker, random=runtime.random)
+        self._counting = breaker(RateLimited, backoff=REFUSAL_PAUSES)
+        self._asking = breaker(RateLimited, backoff=REFUSAL_PAUSES)
+        reaching = partial(breaker, backoff=PAUSES, tolerated=2, patience=patience)
+        self._outage = reaching(Unreachable, well=(RateLimited,))
+        self._storage = reaching((Unreachable, RateLimited))
         self._pace = Pace(polls_apart)
         self._dry_until = -math.inf
         self._key_refused: Unauthorised | None = None
@@ -124,22 +127,23 @@ class Connection:
         server: Breaker | None = None,
         patient: bool = True,
     ) -> T:
-        """Try until it works, is refused, or TRIES are used up. 429 uses up none: breaker and deadline bound it."""
+        """Try until it works, is refused, or the patience ends. 429 uses up none: breaker and deadline bound it."""
         server = server or self._outage
-        failures = 0
+        failures = Streak(PAUSES, self._runtime.random, patience=self._patience)
         while True:
             try:
                 return await attempt()
             except RateLimited:
                 if not patient:
                     raise
+                failures.end()
                 continue
             except Unreachable as exc:
-                failures += 1
-                if failures >= TRIES or server.lost:
+                pause = failures.failed()
+                if failures.is_over or server.lost:
                     raise
                 ambiguous = exc.sent
-            await asyncio.sleep(PAUSES.pause(failures, self._runtime.random))
+            await asyncio.sleep(pause)
             if ambiguous and find is not None and (found := await find()) is not None:
                 return found
 
@@ -182,17 +186,7 @@ class Connection:
     async def _send(self, call: Callable[[], T], server: Breaker, pace: Pace | None = None) -> T:
         async with server.passage():
             if server.lost:
-                raise Unreachable(f"The service stayed out of reach after {TRIES} tries.")
+                raise Unreachable(f"The service stayed out of reach for {self._patience:g} seconds.")
             if pace is not None:
                 await pace.turn()
             return await self._execute(call)
-
-    def _breaker(
-        self,
-        trouble: type[ServiceError] | tuple[type[ServiceError], ...],
-        backoff: Backoff,
-        *,
-        tolerated: int = 0,
-        limit: float = math.inf,
-    ) -> Breaker:
-        return Breaker(trouble, backoff=backoff, random=self._runtime.random, tolerated=tolerated, limit=limit)

@@ -28,6 +28,8 @@ from scangate.web.errors import BadAnswer, Refused, Unreachable
 URL_TRIES = 5
 """How often a completed task is asked for a report URL that works."""
 URL_PAUSES = Backoff(first=2.0, most=30.0)
+MAX_PATIENCE = 45.0
+"""Seconds. A server that restarts is back by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,11 @@ class Settings:
     timeout: float
     max_packages: int | None = None
     looks: Looks = HOSTED
+
+    @property
+    def patience(self) -> float:
+        """Seconds that an outage is waited out: a tenth of the time that there is, so that who waits hears of it."""
+        return min(MAX_PATIENCE, self.timeout / 10)
 
 
 class Scheduler:
@@ -95,6 +102,7 @@ class Scheduler:
                 budget=self._budget,
                 runtime=self._runtime,
                 deadline=deadline,
+                patience=self._settings.patience,
                 polls_apart=self._settings.looks.apart,
             )
             await self._work(board, connection)

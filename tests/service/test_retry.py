@@ -50,7 +50,7 @@ def breaker(**options: float) -> Breaker:
         backoff=Backoff(first=4.0, most=8.0),
         random=Random(7),
         tolerated=int(options.get("tolerated", 0)),
-        limit=options.get("limit", 1000),
+        patience=options.get("patience", 10_000.0),
     )
 
 
@@ -137,21 +137,37 @@ def test_a_retry_after_of_nothing_does_not_invite_hammering() -> None:
     assert run(scenario()) > 100
 
 
-def test_lost_is_for_good_and_nobody_waits_for_it() -> None:
+def test_lost_is_for_good_after_its_time_and_nobody_waits_for_it() -> None:
     async def scenario() -> None:
-        way = breaker(limit=3)
-        for _ in range(2):
+        way = breaker(patience=20.0)
+        while way.closed_until < 20:
             await fail(way, Unreachable("x"))
-        waiting = [asyncio.create_task(succeed(way)) for _ in range(3)]
-        probe = asyncio.create_task(fail(way, Unreachable("x")))
-        await asyncio.gather(*waiting, probe)
-        await fail(way, Unreachable("x"))
-        for _ in range(3):
-            await fail(way, Unreachable("x"))
+            assert not way.lost
+        assert way.closed_until == 20
+        waiting = [asyncio.create_task(fail(way, Unreachable("x"))) for _ in range(4)]
+        await asyncio.gather(*waiting)
         assert way.lost
-        at = now()
-        await asyncio.gather(*(succeed(way) for _ in range(10)))
-        assert now() == at
+        assert now() == pytest.approx(20)
+        await asyncio.gather(*(fail(way, Unreachable("x")) for _ in range(10)))
+        assert way.lost
+        assert now() == pytest.approx(20)
+
+    run(scenario())
+
+
+def test_the_time_begins_anew_after_a_success_and_what_is_as_good() -> None:
+    async def scenario() -> None:
+        way = Breaker(
+            Unreachable, well=(RateLimited,), backoff=Backoff(first=4.0, most=8.0), random=Random(7), patience=20.0
+        )
+        for answer in (succeed(way), fail(way, RateLimited("x"))):
+            await fail(way, Unreachable("x"))
+            await asyncio.sleep(19)
+            await answer
+            await asyncio.sleep(19)
+            await fail(way, Unreachable("x"))
+            assert not way.lost
+            await succeed(way)
 
     run(scenario())
 

@@ -1,7 +1,6 @@
 """Rate limits, outages, lost answers: what is waited for, what is tried again, and when it is enough."""
 
 import multiprocessing
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,21 +28,57 @@ def losing(world: World, operation: str, times: int) -> Trouble:
 # ----------------------------------------------------------------------------------------------- outages
 
 
-def test_an_outage_of_20_seconds_is_survived() -> None:
+@pytest.mark.parametrize(("timeout", "outage"), [(1200.0, 44.0), (60.0, 5.9)])
+def test_an_outage_is_survived_that_is_short_against_the_time_that_there_is(timeout: float, outage: float) -> None:
     for seed in range(20):
         world = World(seed=seed)
-        world.service.before.append(down(world.clock, 30, 50))
-        assert codes(world.analyse(packages(30))) == [None] * 30
+        world.service.duration = lambda request: 40.0
+        world.service.before.append(down(world.clock, 10, 10 + outage))
+        assert codes(world.analyse(packages(30), timeout=timeout)) == [None] * 30
 
 
-def test_a_service_that_never_answers_is_unreachable_within_two_minutes() -> None:
+@pytest.mark.parametrize(("timeout", "patience"), [(1200.0, 45.0), (450.0, 45.0), (60.0, 6.0)])
+def test_a_service_that_never_answers_is_given_up_after_a_tenth_of_the_time_that_there_is(
+    timeout: float, patience: float
+) -> None:
+    for seed in range(20):
+        world = World(seed=seed)
+        world.service.before.append(down(world.clock, 0, 1e9))
+        answers = world.analyse(packages(500), timeout=timeout)
+        assert codes(answers) == [OutcomeCode.UNREACHABLE] * 500
+        assert world.clock.now == pytest.approx(patience)
+        # It is not hammered: eight at once (`jobs`), three times, then one at a time.
+        assert len(world.service.calls) < 50
+
+
+def test_an_outage_begins_with_the_first_failure_however_long_nothing_was_asked() -> None:
     world = World()
-    world.service.before.append(down(world.clock, 0, 1e9))
-    answers = world.analyse(packages(500))
-    assert codes(answers) == [OutcomeCode.UNREACHABLE] * 500
-    assert world.clock.now < 120
-    # It is not hammered: eight at once (`jobs`), then few.
-    assert len(world.service.calls) < 50
+    world.service.duration = lambda request: 300.0
+    looks: list[float] = []
+    world.service.before.append(lambda operation, what: looks.append(world.clock.now))
+    world.analyse(packages(1))
+    before, after = next(pair for pair in pairwise(looks) if pair[1] - pair[0] > 20)
+    again = World()
+    again.service.duration = lambda request: 300.0
+    again.service.before.append(down(again.clock, before + 0.1, after + 40))
+    assert codes(again.analyse(packages(1))) == [None]
+
+
+def test_a_service_that_is_slow_to_refuse_is_tried_again_all_the_same() -> None:
+    world = World()
+    world.service.latency = lambda operation: 10.0
+    world.service.before.append(down(world.clock, 0, 15))
+    world.service.duration = lambda request: 10.0
+    assert codes(world.analyse(packages(1), timeout=100)) == [None]
+
+
+def test_a_429_is_an_answer_after_which_an_outage_is_a_new_one() -> None:
+    for seed in range(5):
+        world = World(seed=seed)
+        world.service.before.append(down(world.clock, 0, 1, "submit"))
+        world.service.before.append(refusing(world.clock, 1, 80, "submit"))
+        world.service.before.append(down(world.clock, 80, 120, "submit"))
+        assert codes(world.analyse(packages(3))) == [None] * 3
 
 
 def test_a_service_that_dies_half_way_keeps_what_is_done() -> None:
@@ -79,7 +114,9 @@ def test_one_package_that_always_fails_does_not_take_the_others_along() -> None:
 
     world.service.before.append(trouble)
     assert codes(world.analyse(requests)) == [None] * 3 + [OutcomeCode.UNREACHABLE] + [None] * 6
-    assert Counter(world.service.asked("submit"))[requests[3].purl] == 8
+    tries = [call.at for call in world.service.calls if call.what == requests[3].purl]
+    assert tries[-1] - tries[0] == pytest.approx(45)
+    assert 4 < len(tries) < 20
 
 
 def test_a_storage_that_is_down_does_not_stop_the_service() -> None:
