@@ -108,7 +108,9 @@ class Scheduler:
             await self._work(board, connection)
         if connection.short_of_budget:
             board.end_rest(OutcomeCode.OVER_BUDGET, "The request budget did not allow it in time.", only_unsent=True)
-        board.end_rest(OutcomeCode.PENDING, f"Not done within the timeout of {self._settings.timeout:g} seconds.")
+        within = f"within the timeout of {self._settings.timeout:g} seconds"
+        board.end_rest(OutcomeCode.PENDING, f"The service did not take it {within}.", only_unsent=True)
+        board.end_rest(OutcomeCode.PENDING, f"Not done {within}.")
         ticker.cancel()
 
     async def _work(self, board: Board, connection: Connection) -> None:

@@ -335,6 +335,9 @@ def test_what_was_not_even_submitted_in_time_is_pending_without_a_task() -> None
     answers = world.analyse(packages(3), timeout=60.0, jobs=1)
     assert codes(answers) == [OutcomeCode.PENDING] * 3
     assert [answer.task_id for answer in answers.values()] == [1, None, None]
+    sent, *others = (answer.detail for answer in answers.values() if isinstance(answer, Shortfall))
+    assert "Not done" in sent
+    assert ["did not take it" in detail for detail in others] == [True, True]
 
 
 @pytest.fixture
