@@ -113,6 +113,13 @@ def conclude(
     )
 
 
+def stopped(verdict: Verdict) -> Verdict:
+    """The verdict of a run that was ended before its time: what is denied stays so, and nothing counts as passed,
+    whatever the policy makes of `pending`.
+    """
+    return verdict if verdict.status is Status.BLOCKED else verdict._replace(status=Status.INCOMPLETE)
+
+
 def earlier(run: Run, subject: Subject) -> tuple[Analysed, ...]:
     """What the versions that it replaces showed: one result an engine and version, where a report is at hand."""
     versions = {

@@ -42,17 +42,17 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if args.explain_base:
             return base.explain(sides, context)
         found = sides.find()
+        decides = sides.policies.shown or "default"
         if found.is_same and sides.policies.are_same:
-            decides = sides.policies.shown or "default"
             return _nothing_new(this, sides.unread(found), found.notices, policy=decides)
         # The built-in policy names no registries and excludes nothing: its rules can wait for what they are for.
         policy = None if sides.policies.shown is None else sides.policies.load()
-        if policy is not None and policy.exclude:
+        if policy is not None and policy.exclude and not found.is_empty:
             found = sides.find(policy.exclude)
         read = sides.read(found, NO_REGISTRIES if policy is None else policy.registries)
         notices = (*sides.policies.notices(), *read.notices, *found.notices)
-        if policy is None and not notices and _is_empty(read.selection):
-            return _nothing_new(this, read.selection, notices)
+        if found.is_empty or (policy is None and not notices and _is_empty(read.selection)):
+            return _nothing_new(this, read.selection, notices, policy=decides)
         policy = policy or sides.policies.load()
         not_here = sides.archives_not_here(read.selection)
     return _judge(this, policy, read, notices, not_here)
@@ -88,7 +88,8 @@ def _judge(
     try:
         verdict = pipeline.check(setup, selection, analyser, archives)
     except Interrupted as exc:
-        formats.emit(pipeline.conclude(setup, selection, exc.answers, archives), targets, context)
+        verdict = pipeline.stopped(pipeline.conclude(setup, selection, exc.answers, archives))
+        formats.emit(verdict, targets, context)
         raise
     finally:
         if kept is not None:
@@ -101,9 +102,7 @@ def _judge(
     return code
 
 
-def _nothing_new(
-    this: _Run, selection: Selection, notices: tuple[PolicyNotice, ...], *, policy: str = "default"
-) -> int:
+def _nothing_new(this: _Run, selection: Selection, notices: tuple[PolicyNotice, ...], *, policy: str) -> int:
     """The verdict where the base has all of it: no policy can say anything about that, and nobody is asked.
 
     `policy` is the one that would decide, as it is shown.

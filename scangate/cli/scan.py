@@ -1,12 +1,13 @@
 """`scangate scan`: one package or one archive, analysed and judged like any dependency."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scangate.cli import analysis, formats, options, project
 from scangate.cli.context import Context
 from scangate.errors import UsageError
 from scangate.models.analysis import AnalysisRequest, Answer, Engine
+from scangate.models.verdict import Verdict
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,16 +36,16 @@ def run(args: argparse.Namespace, context: Context) -> int:
     requests = [AnalysisRequest(purl=request.purl, engine=engine, archive=request.archive) for engine in chosen.engines]
     setup = analysis.run_of(context, policy, chosen, elapsed)
 
-    def judged(answers: "dict[AnalysisRequest, Answer]") -> int:
+    def judged(answers: Mapping[AnalysisRequest, Answer]) -> Verdict:
         results = tuple(pipeline.observe(setup, each, answers.get(each)) for each in requests)
-        verdict = pipeline.judge(setup, [pipeline.subject_of(request.purl, results)], (), {})
-        return formats.emit(verdict, targets, context)
+        return pipeline.judge(setup, [pipeline.subject_of(request.purl, results)], (), {})
 
     try:
-        return judged(dict(analysis.analyser(context, chosen, setup).analyse(requests)))
+        verdict = judged(analysis.analyser(context, chosen, setup).analyse(requests))
     except Interrupted as exc:
-        judged(dict(exc.answers))
+        formats.emit(pipeline.stopped(judged(exc.answers)), targets, context)
         raise
+    return formats.emit(verdict, targets, context)
 
 
 def _request(args: argparse.Namespace, context: Context) -> AnalysisRequest:

@@ -222,6 +222,26 @@ def test_a_run_that_was_ended_is_taken_up(
     assert "from the cache" in result.err
 
 
+@pytest.mark.parametrize("argv", [("check",), ("scan", AXIOS)])
+def test_a_run_that_was_stopped_passes_nothing_whatever_the_policy_makes_of_pending(
+    project: Path, own_world: Path, serve: Serve, cache: Path, argv: tuple[str, ...]
+) -> None:
+    example("axios-replica", project)
+    (project / "scangate.yml").write_text(
+        "version: 1\nextends: default\noutcomes: {pending: note}\nrules: [{id: net-on-install, action: note}]\n"
+    )
+    replay = serve({"recordings": [{"purl": AXIOS, "delay": 3600}]})
+    with program(project, own_world, replay, *argv, "--timeout", "600") as process:
+        while not _under_way(cache):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out.startswith("scangate: INCOMPLETE")
+    assert "PASSED" not in out
+
+
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from scangate.service import cache
@@ -285,6 +305,18 @@ def _reports(cache: Path) -> int:
     except sqlite3.OperationalError:
         return 0
     return int(reports) if reports + tasks == 3 else 0
+
+
+def _under_way(cache: Path) -> int:
+    """How many tasks the other process has remembered."""
+    if not cache.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(cache)) as database:
+            ((tasks,),) = database.execute("SELECT count(*) FROM tasks")
+    except sqlite3.OperationalError:
+        return 0
+    return int(tasks)
 
 
 def test_nothing_secret_and_no_signed_url_is_kept(scangate: Scangate, project: Path, serve: Serve, cache: Path) -> None:
