@@ -42,6 +42,10 @@ class Found(NamedTuple):
     """Of what lies here, and is not among them."""
 
     @property
+    def is_empty(self) -> bool:
+        return not self.current and not self.before
+
+    @property
     def is_same(self) -> bool:
         """Whether no lockfile differs, came or went, nor could what it installs from here: nothing can be new."""
         return len(self.same) == len(self.current) == len(self.before) and not self.may_take
@@ -90,7 +94,7 @@ class Sides:
         """Raises BaseError where the base's policy is asked for, and there is no base."""
         wanted = self._args.policy_from or ("base" if self.base.is_proposal else "head")
         if wanted == "base" and self._ground is None:
-            raise BaseError(f"--policy-from base: {self.base.why}", "Name a base with --base REF.")
+            raise BaseError(f"The policy is the base's, and there is none: {self.base.why}", "Name it with --base REF.")
         return Policies(
             self._args.policy,
             self._context,
@@ -174,7 +178,7 @@ class Sides:
                 root=None if self._place is None else self._place.root,
             )
         current = here.lockfiles
-        self._refuse_empty([*current, *before])
+        self._refuse_empty([*current, *before], excluded=bool(exclude))
         same = frozenset[str]() if self._before is None else same_lockfiles(current, before, self._before)
         notices = (*self._left_out(here), *self._submodules(here, exclude))
         return Found(current=current, before=before, same=same, may_take=self._may_take(current), notices=notices)
@@ -281,8 +285,13 @@ class Sides:
             lockfile_as=self._args.lockfile_as,
         )
 
-    def _refuse_empty(self, found: Sequence[Candidate]) -> None:
-        """An empty answer must not look like a pass, nor one to a single PATH of several."""
+    def _refuse_empty(self, found: Sequence[Candidate], *, excluded: bool) -> None:
+        """An empty answer must not look like a pass, nor one to a single PATH of several.
+
+        A hook is triggered by more than lockfiles, and its repository may have none: that is said, and passes.
+        """
+        if not self._args.paths and (self._args.staged or self._args.pushed) and not excluded:
+            return
         places = [self._absolute(one.path) for one in found]
         for path in self._args.paths or (".",):
             target = self._absolute(path)

@@ -259,7 +259,10 @@ def leaves_open(notice: PolicyNotice) -> bool:
 def headline(verdict: Verdict) -> str:
     """The sentence that tells malware from outage."""
     checked = _many(len(verdict.subjects), "package")
+    is_empty = not verdict.lockfiles and not verdict.subjects and verdict.compared is not None
     match verdict.status:
+        case Status.WARNED | Status.PASSED if is_empty:
+            text = "there is no lockfile, so nothing is checked."
         case Status.BLOCKED:
             text = f"the policy denies {_affected(verdict)}. Do not merge: this is a finding, not an outage."
         case Status.INCOMPLETE:

@@ -508,10 +508,35 @@ def test_the_last_lockfile_that_is_deleted_is_reported_too(world: World) -> None
 def test_no_lockfile_on_either_side_is_wrong_usage(world: World) -> None:
     here = Repository.new(world.folder / "empty")
     here.commit({"README": "x"})
-    for options in ((), ("--base", "HEAD"), ("--base", "HEAD", "--staged"), ("--base", "HEAD", "--pushed")):
+    for options in ((), ("--base", "HEAD"), (".", "--staged"), (".", "--pushed"), ("--base", "HEAD", ".", "--pushed")):
         result = world.check(here, *options)
         assert (result.code, result.out) == (2, "")
         assert "no lockfile" in result.err
+
+
+@pytest.mark.parametrize("option", ["--staged", "--pushed"])
+def test_a_hook_in_a_repository_without_lockfiles_passes_and_says_so(world: World, option: str) -> None:
+    """With `always_run`, and where a commit brings in the policy alone."""
+    here = Repository.new(world.folder / "empty")
+    here.commit({"README": "x"})
+    for change in ({"README": "y"}, {"scangate.yml": "version: 1\n"}):
+        here.write(change)
+        here.git("add", "-A")
+        if option == "--pushed":
+            here.commit()
+        for base in ((), ("--base", "HEAD~1" if option == "--pushed" else "HEAD")):
+            result = world.scangate("check", option, *base, cwd=here.folder)
+            assert result.code == 0, result.err
+            assert "there is no lockfile" in result.out
+            checked = world.check(here, option, *base)
+            assert (checked.code, checked.json["lockfiles"], new(checked)) == (0, [], [])
+    here.commit({"scangate.yml": "version: 1\nexclude: ['web/**']\n"})
+    assert world.check(here, option, "--base", "HEAD~1").code == 0
+    here.commit({"web/package-lock.json": lock(MALICIOUS)})  # there is one, and nobody looks at it
+    for change in ("version: 1\nexclude: ['web/**']\n", "no policy"):
+        here.commit({"scangate.yml": change})
+        result = world.check(here, option, "--base", "HEAD~2")
+        assert (result.code, result.out) == (2, "")
 
 
 def test_each_path_must_have_a_lockfile(world: World) -> None:
