@@ -23,15 +23,16 @@ from scangate.models.analysis import MAX_REPORT_BYTES, AnalysisRequest, Engine, 
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """Of the tables. It is in the file's name as well, so that two versions of scangate do not fight over one file."""
-FILE = f"cache-v{VERSION}.sqlite3"
+_FILES = "cache-v{}.sqlite3"
+FILE = _FILES.format(VERSION)
 SET_ASIDE = ".set-aside"
 
 MAX_BYTES = 1024**3
 """Above this size of the file, the reports fetched longest ago go."""
 MAX_TASK_AGE = 7 * 86400.0
-"""Seconds. A task that nobody asked for in a week is submitted anew."""
+"""Seconds. A task that was submitted a week ago is submitted anew, and so is one of a clock that was set back since."""
 BUSY_SECONDS = 5.0
 MAX_ENTRIES = 100
 """Of one package that are looked at, the latest ones."""
@@ -42,8 +43,12 @@ _TABLES = (
     "CREATE INDEX reports_by_age ON reports (fetched)",
     "CREATE INDEX reports_by_purl ON reports (purl)",
     "CREATE TABLE tasks (key BLOB PRIMARY KEY, analyser TEXT NOT NULL, engine TEXT NOT NULL, purl TEXT NOT NULL,"
-    " task INTEGER NOT NULL, submitted REAL NOT NULL)",
+    " integrity TEXT NOT NULL, task INTEGER, submitted REAL NOT NULL)",
+    "CREATE INDEX tasks_by_purl ON tasks (purl)",
 )
+_KEPT = "SELECT key, analyser, engine, integrity, fetched FROM reports WHERE purl = :purl"
+_OTHERS = "SELECT key, analyser, engine, integrity, submitted FROM tasks WHERE purl = :purl"
+_ASKED = f"{_KEPT} UNION ALL {_OTHERS}"
 _LEFTOVERS = ("-journal", "-wal", "-shm")
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 
@@ -108,7 +113,14 @@ class Cache:
 
     def entries(self, purl: str) -> tuple[Entry, ...]:
         """What reports of this package of a registry are kept under, by whichever analyser; the latest first."""
-        return self._safely(lambda: tuple(self._entries(purl)), ())
+        return self._safely(lambda: tuple(self._entries(_KEPT, purl)), ())
+
+    def asked(self, purl: str) -> tuple[Entry, ...]:
+        """What this package of a registry was asked for by, whether or not a report came; the latest first.
+
+        What no report came for is remembered as long as its task would be.
+        """
+        return self._safely(lambda: tuple(self._entries(_ASKED, purl)), ())
 
     def keep(self, entry: Entry, report: Report) -> None:
         """Instead of what was kept for the entry before; its task is done with."""
@@ -117,11 +129,12 @@ class Cache:
     def task(self, entry: Entry) -> int | None:
         return self._safely(lambda: self._task(entry), None)
 
-    def remember(self, entry: Entry, task_id: int) -> None:
+    def remember(self, entry: Entry, task_id: int | None) -> None:
+        """That the entry is asked for; None where there is no task to come back to."""
         self._safely(lambda: self._remember(entry, task_id), None)
 
     def forget(self, entry: Entry) -> None:
-        """The entry's task."""
+        """The entry's task, though not that it was asked for."""
         self._safely(lambda: self._forget(entry), None)
 
     def info(self) -> Info:
@@ -133,16 +146,20 @@ class Cache:
             counts = "SELECT analyser, engine, count(*) FROM reports GROUP BY 1, 2 ORDER BY 1, 2"
             reports = tuple(database.execute(counts))
             oldest, newest = database.execute("SELECT min(fetched), max(fetched) FROM reports").fetchone()
-            (tasks,) = database.execute("SELECT count(*) FROM tasks").fetchone()
+            (tasks,) = database.execute("SELECT count(task) FROM tasks").fetchone()
             size = self.path.stat().st_size
         return Info(path=self.path, bytes=size, reports=reports, tasks=tasks, oldest=oldest, newest=newest)
 
     def clear(self) -> None:
-        """Remove all that is kept, set-aside files included. Raises StateError where it cannot be done."""
+        """Remove all that is kept, with what was set aside and what other versions keep.
+
+        Raises StateError where it cannot be done.
+        """
         with self._told():
             self._emptied()
-            with suppress(FileNotFoundError):
-                self.path.with_name(FILE + SET_ASIDE).unlink()
+            for path in self._directory.glob(_FILES.format("*") + "*"):
+                if path.name == FILE + SET_ASIDE or not path.name.startswith(FILE):
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Until the next use."""
@@ -165,12 +182,14 @@ class Cache:
             raise _Unusable("a report in it is not what was put there")
         return Report(payload=_unpacked(packed), task_id=task_id)
 
-    def _entries(self, purl: str) -> Iterator[Entry]:
+    def _entries(self, wanted: str, purl: str) -> Iterator[Entry]:
         database = self._opened(make=False)
         if database is None:
             return
-        wanted = "SELECT key, analyser, engine, integrity FROM reports WHERE purl = ? ORDER BY fetched DESC LIMIT ?"
-        for key, analyser, engine, integrity in database.execute(wanted, (purl, MAX_ENTRIES)).fetchall():
+        latest = f"{wanted} ORDER BY 5 DESC LIMIT :most"
+        for key, analyser, engine, integrity, _ in database.execute(
+            latest, {"purl": purl, "most": MAX_ENTRIES}
+        ).fetchall():
             try:
                 pinned = tuple(tuple(map(str, digests)) for digests in json.loads(integrity))
                 request = AnalysisRequest(purl=purl, engine=Engine(engine), integrity=pinned)
@@ -184,9 +203,7 @@ class Cache:
     def _keep(self, entry: Entry, report: Report) -> None:
         packed = zlib.compress(report.payload)
         digest = _digest(entry.key, packed, report.task_id)
-        asked = entry.request
-        about = (entry.key, entry.analyser, asked.engine, asked.purl, entry.integrity)
-        row = (*about, report.task_id, self._clock(), packed, digest)
+        row = (*_row(entry), report.task_id, self._clock(), packed, digest)
         with self._writing() as database:
             database.execute("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             database.execute("DELETE FROM tasks WHERE key = ?", (entry.key,))
@@ -196,26 +213,26 @@ class Cache:
         database = self._opened(make=False)
         if database is None:
             return None
-        wanted = "SELECT task FROM tasks WHERE key = ? AND submitted > ?"
-        row = database.execute(wanted, (entry.key, self._clock() - MAX_TASK_AGE)).fetchone()
+        wanted = "SELECT task FROM tasks WHERE key = ? AND abs(submitted - ?) < ?"
+        row = database.execute(wanted, (entry.key, self._clock(), MAX_TASK_AGE)).fetchone()
         if row is None:
             return None
         (task_id,) = row
-        if not isinstance(task_id, int):
+        if not isinstance(task_id, int | None):
             raise _Unusable("a task in it is not what was put there")
         return task_id
 
-    def _remember(self, entry: Entry, task_id: int) -> None:
+    def _remember(self, entry: Entry, task_id: int | None) -> None:
         now = self._clock()
         with self._writing() as database:
-            row = (entry.key, entry.analyser, entry.request.engine, entry.request.purl, task_id, now)
-            database.execute("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?)", row)
-            database.execute("DELETE FROM tasks WHERE submitted <= ?", (now - MAX_TASK_AGE,))
+            row = (*_row(entry), task_id, now)
+            database.execute("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            database.execute("DELETE FROM tasks WHERE abs(submitted - ?) >= ?", (now, MAX_TASK_AGE))
 
     def _forget(self, entry: Entry) -> None:
         if self._opened(make=False) is not None:
             with self._writing() as database:
-                database.execute("DELETE FROM tasks WHERE key = ?", (entry.key,))
+                database.execute("UPDATE tasks SET task = NULL WHERE key = ?", (entry.key,))
 
     def _emptied(self) -> None:
         """By SQL, not by removing the file: other processes may have it open. Only a broken one is removed."""
@@ -371,6 +388,11 @@ def _shrink(database: sqlite3.Connection) -> None:
     if (pages - free) * size > MAX_BYTES:
         oldest = "SELECT key FROM reports ORDER BY fetched LIMIT (SELECT count(*) / 10 + 1 FROM reports)"
         database.execute(f"DELETE FROM reports WHERE key IN ({oldest})")  # noqa: S608 - a constant
+
+
+def _row(entry: Entry) -> tuple[bytes, str, str, str, str]:
+    """The columns that both tables begin with."""
+    return entry.key, entry.analyser, entry.request.engine, entry.request.purl, entry.integrity
 
 
 def _named(request: AnalysisRequest) -> tuple[str, str | None]:

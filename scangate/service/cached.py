@@ -65,8 +65,8 @@ class History(NamedTuple):
         return None
 
     def digests(self, purl: str) -> tuple[tuple[str, ...], ...]:
-        """The sets of digests that lockfiles had for the package, each once."""
-        found = (digests for entry in self.cache.entries(purl) for digests in entry.request.integrity)
+        """The sets of digests that lockfiles had for the package when it was asked for, each once."""
+        found = (digests for entry in self.cache.asked(purl) for digests in entry.request.integrity)
         return tuple(dict.fromkeys(found))
 
 
@@ -82,8 +82,8 @@ class CacheMemory(NamedTuple):
         return self.cache.task(self._entry(request)) if self._resumes(request) else None
 
     def remember(self, request: AnalysisRequest, task_id: int) -> None:
-        if self._resumes(request):
-            self.cache.remember(self._entry(request), task_id)
+        if request.archive is None:
+            self.cache.remember(self._entry(request), task_id if self.resumes else None)
 
     def keep(self, request: AnalysisRequest, report: Report) -> None:
         if self.is_whole(request, report):

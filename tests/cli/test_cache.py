@@ -101,6 +101,22 @@ def test_other_digests_than_an_earlier_run_saw_are_a_finding_in_every_run_from_t
     assert "lock-integrity-cached-conflict" not in without.out
 
 
+def test_other_digests_than_those_of_a_run_without_a_report_are_a_finding(
+    scangate: Scangate, project: Path, serve: Serve
+) -> None:
+    example("axios-replica", project)
+    replay = serve({"recordings": [{"purl": AXIOS, "delay": 3600}]})
+    first = scangate("check", "--timeout", "3", "--format", "json", **replay.environ)
+    assert outcomes(first.json) == {AXIOS: "pending"}
+    lock = project / "package-lock.json"
+    document = json.loads(lock.read_text())
+    document["packages"]["node_modules/axios-replica"]["integrity"] = "sha512-" + "A" * 86 + "=="
+    lock.write_text(json.dumps(document))
+    found = scangate("check", "--timeout", "3", "--format", "json", **replay.environ).json
+    (axios,) = [package for package in found["packages"] if package["purl"] == AXIOS]  # type: ignore[attr-defined]
+    assert [each["rule"] for each in axios["findings"]] == ["lock-integrity-cached-conflict"]
+
+
 def test_the_dry_run_counts_what_would_be_sent(scangate: Scangate, project: Path, replay: Replay) -> None:
     example("axios-replica", project)
     assert len(scangate("check", "--dry-run", **replay.environ).out.splitlines()) == 3

@@ -140,8 +140,56 @@ def test_no_more_entries_are_looked_at_than_there_can_be(opened: Opened, monkeyp
 def test_entries_are_found_without_reading_the_reports(opened: Opened) -> None:
     opened().keep(entry(), REPORT)
     with closing(sqlite3.connect(opened.directory / FILE)) as database:
-        (plan,) = database.execute("EXPLAIN QUERY PLAN SELECT key FROM reports WHERE purl = ?", ("x",)).fetchall()
-    assert "USING INDEX reports_by_purl" in plan[3]
+        for table in ("reports", "tasks"):
+            (plan,) = database.execute(f"EXPLAIN QUERY PLAN SELECT key FROM {table} WHERE purl = ?", ("x",)).fetchall()
+            assert f"USING INDEX {table}_by_purl" in plan[3]
+
+
+def test_what_a_package_was_asked_for_by_is_remembered_without_a_report(opened: Opened) -> None:
+    other = entry(AXIOS._replace(integrity=(("sha512:cd",),)), analyser="other")
+    opened().remember(entry(), 7)
+    opened.now += 1
+    opened().remember(other, None)  # nothing to come back to
+    assert opened().asked(AXIOS.purl) == (other, entry())
+    assert (opened().entries(AXIOS.purl), opened().task(other), opened().info().tasks) == ((), None, 1)
+    opened().forget(entry())
+    assert opened().asked(AXIOS.purl) == (other, entry())
+    opened.now += 1
+    opened().keep(entry(), REPORT)
+    assert opened().asked(AXIOS.purl) == (entry(), other)
+    opened.now += module.MAX_TASK_AGE
+    opened().remember(OTHERS[2], 8)
+    assert opened().asked(AXIOS.purl) == (entry(),)
+
+
+def test_an_archive_is_not_what_the_package_was_asked_for_by(opened: Opened) -> None:
+    opened().remember(entry(AXIOS._replace(archive=Archive(filename="a.tgz", content=b"x"))), 7)
+    assert opened().asked(AXIOS.purl) == ()
+
+
+def test_a_clock_that_was_set_back_loses_no_report_and_keeps_no_task_for_longer(opened: Opened) -> None:
+    opened().remember(OTHERS[0], 8)
+    opened().keep(entry(), REPORT)
+    opened.now -= module.MAX_TASK_AGE - 1
+    assert opened().task(OTHERS[0]) == 8
+    opened.now -= 10 * 365 * 86400
+    assert opened().report(entry()) == REPORT
+    assert opened().task(OTHERS[0]) is None  # else for ten years, and a week
+    opened().keep(OTHERS[1], REPORT)
+    opened().remember(OTHERS[2], 9)
+    assert (opened().report(OTHERS[1]), opened().task(OTHERS[2])) == (REPORT, 9)
+    assert opened().info().tasks == 1
+    assert opened.warnings == []
+
+
+def test_a_file_of_older_tables_is_left_to_the_older_version_and_cleared_with_all_else(opened: Opened) -> None:
+    opened().keep(entry(), REPORT)
+    older = opened.directory / "cache-v1.sqlite3"
+    older.write_bytes(b"of another version")
+    assert opened().report(entry()) == REPORT
+    assert (opened.warnings, older.exists()) == ([], True)
+    opened().clear()
+    assert [path.name for path in opened.directory.iterdir()] == [FILE]
 
 
 @pytest.mark.parametrize("integrity", ["nonsense", "7", "[7]", b"\xff"])
@@ -284,7 +332,8 @@ BROKEN = [
     _garbage,
     _cut,
     _overwritten,
-    _sql("PRAGMA user_version = 2"),
+    _sql(f"PRAGMA user_version = {module.VERSION + 1}"),
+    _sql(f"PRAGMA user_version = {module.VERSION - 1}"),
     _sql("DROP TABLE reports", "DROP TABLE tasks"),
     _sql("DROP TABLE reports", "CREATE TABLE reports (key)"),
     _sql("UPDATE reports SET payload = x'00'"),
@@ -340,7 +389,7 @@ def test_a_report_larger_than_any_is_no_report(opened: Opened, monkeypatch: pyte
     assert "unpacked" in opened.warnings[0]
 
 
-@pytest.mark.parametrize("spoil", [_garbage, _sql("PRAGMA user_version = 2"), _overwritten])
+@pytest.mark.parametrize("spoil", [_garbage, _sql("PRAGMA user_version = 99"), _overwritten])
 def test_clear_mends_a_broken_file_and_info_says_so(spoil: Callable[[Path], None], opened: Opened) -> None:
     opened().keep(entry(), REPORT)
     opened.close()

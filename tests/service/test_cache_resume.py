@@ -308,3 +308,16 @@ def test_digests_that_were_seen_are_those_of_every_analyser(runs: Runs) -> None:
     keep(runs, b"{}", integrity=(("sha512:cc",),), archive=Archive(filename="left.tgz", content=b"x"))
     seen = History(cache=runs.cache, analyser=NAME).digests(OLD)
     assert sorted(seen) == [("sha512:aa",), ("sha512:bb",)]
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+@pytest.mark.parametrize("ending", ["pending", "failed", "refused"])
+def test_digests_were_seen_although_no_report_came(runs: Runs, ending: str, resumes: bool) -> None:
+    runs.resumes = resumes
+    if ending == "failed":
+        runs.world.service.before.append(lambda operation, what: fail(runs))
+    if ending == "refused":
+        runs.refused.add(OLD)
+    runs.analyse([PINNED], timeout=10 if ending == "pending" else 1200)
+    assert runs.cache.info().reports == ()
+    assert History(cache=runs.cache, analyser="other").digests(OLD) == (("sha512:aa",),)
