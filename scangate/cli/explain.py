@@ -341,9 +341,9 @@ def _finding(finding: Finding, policy: "Policy", subject: Subject, context: Cont
 
 
 def _shortfall(decided: DecidedShortfall) -> Iterator[str]:
-    from scangate.output.advice import MEANING
+    from scangate.output.advice import meaning_of
 
-    meaning, advice = MEANING[decided.shortfall.code]
+    meaning, advice = meaning_of(decided.shortfall.code, [decided.decided_by])
     yield f"{decided.shortfall.code}: {meaning}"
     if decided.shortfall.detail:
         yield f"  {decided.shortfall.detail}"

@@ -1,9 +1,9 @@
 """What each outcome means and what to do now, and what each notice means. Every renderer uses these words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from scangate.models.analysis import OutcomeCode
-from scangate.models.verdict import NoticeCode
+from scangate.models.verdict import DecidedBy, Decider, NoticeCode
 
 MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
     OutcomeCode.SUBMIT_ERROR: (
@@ -101,6 +101,17 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
         "Have it analysed again, or raise max-report-age.",
     ),
 }
+
+IN_CI = "CI will block on it."
+"""Of what a hook's profile lets pass."""
+
+
+def meaning_of(code: OutcomeCode, deciders: Iterable[DecidedBy]) -> tuple[str, str]:
+    """What the outcome means and what to do now, by who decided on it."""
+    meaning, advice = MEANING[code]
+    is_excused = any(by.decider is Decider.PROFILE for by in deciders)
+    return meaning, f"{advice} {IN_CI}" if is_excused else advice
+
 
 NOTICES: Mapping[NoticeCode, str] = {
     NoticeCode.ALLOW_EXPIRED: "An exception of the policy has expired and silences nothing any more.",

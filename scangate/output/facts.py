@@ -11,6 +11,7 @@ from scangate.models.lockfile import Dependency, LockFact
 from scangate.models.verdict import (
     Action,
     Allowed,
+    DecidedBy,
     DecidedShortfall,
     Finding,
     LockfileVerdict,
@@ -137,7 +138,7 @@ class Gap(NamedTuple):
     action: OutcomeAction
     subjects: tuple[str, ...]
     details: tuple[str, ...]
-    deciders: tuple[str, ...]
+    deciders: tuple[DecidedBy, ...]
     locations: tuple[Location, ...]
 
 
@@ -157,7 +158,7 @@ def _gap(code: OutcomeCode, action: OutcomeAction, group: list[tuple[ItemVerdict
         action=action,
         subjects=tuple(dict.fromkeys(title(item) for item, _ in group)),
         details=tuple(dict.fromkeys(each.shortfall.detail for _, each in group if each.shortfall.detail)),
-        deciders=tuple(dict.fromkeys(str(each.decided_by) for _, each in group)),
+        deciders=tuple(dict.fromkeys(each.decided_by for _, each in group)),
         locations=tuple(dict.fromkeys(location for item, _ in group for location in locations(item)[:1])),
     )
 

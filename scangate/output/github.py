@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from scangate.models.verdict import Action, Finding, OutcomeAction, PolicyNotice, Verdict
 from scangate.output import escape, facts
-from scangate.output.advice import MEANING
+from scangate.output.advice import meaning_of
 from scangate.output.base import Tree
 from scangate.output.evidence import describe
 
@@ -79,9 +79,9 @@ def _finding(item: facts.ItemVerdict, finding: Finding, tree: Tree) -> Annotatio
 
 
 def _gap(gap: facts.Gap) -> Annotation:
-    meaning, advice = MEANING[gap.code]
+    meaning, advice = meaning_of(gap.code, gap.deciders)
     names = [escape.shorten(name, MAX_TITLE) for name in gap.subjects]
-    lines = [f"{gap.code} ({gap.action} by {', '.join(gap.deciders)}): {meaning}"]
+    lines = [f"{gap.code} ({gap.action} by {', '.join(map(str, gap.deciders))}): {meaning}"]
     lines += _first(names, MAX_NAMED)
     lines += _first([f"- {detail}" for detail in gap.details], MAX_EVIDENCE_LINES, "- and {} more")
     lines.append(f"now: {advice}")

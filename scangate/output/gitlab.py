@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from scangate.models.verdict import Action, DecidedShortfall, Finding, OutcomeAction, PolicyNotice, Severity, Verdict
 from scangate.output import escape, facts
-from scangate.output.advice import MEANING
+from scangate.output.advice import meaning_of
 from scangate.output.base import Tree
 from scangate.output.evidence import describe
 from scangate.output.verdict_json import dumps
@@ -105,7 +105,7 @@ def _finding(item: facts.ItemVerdict, finding: Finding) -> Iterator[_Issue]:
 
 def _shortfall(item: facts.ItemVerdict, decided: DecidedShortfall) -> _Issue:
     code, detail = decided.shortfall.code, decided.shortfall.detail
-    meaning, advice = MEANING[code]
+    meaning, advice = meaning_of(code, [decided.decided_by])
     name = escape.shorten(facts.title(item), MAX_TEXT // 2)
     places = facts.locations(item)
     return _Issue(

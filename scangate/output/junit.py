@@ -11,7 +11,7 @@ from typing import assert_never
 from scangate.models.analysis import Analysed
 from scangate.models.verdict import Action, Finding, LockfileVerdict, PolicyNotice, Status, SubjectVerdict, Verdict
 from scangate.output import escape, facts
-from scangate.output.advice import MEANING
+from scangate.output.advice import meaning_of
 from scangate.output.base import Tree
 from scangate.output.evidence import describe
 
@@ -56,7 +56,7 @@ def _case(item: facts.ItemVerdict, tree: Tree) -> _Case:
     for finding in facts.by_weight(item.findings):
         lines += _finding(finding)
     for decided in item.shortfalls:
-        meaning, advice = MEANING[decided.shortfall.code]
+        meaning, advice = meaning_of(decided.shortfall.code, [decided.decided_by])
         lines.append(f"{decided.shortfall.code} ({decided.action} by {decided.decided_by}): {meaning}")
         lines += [f"  {decided.shortfall.detail}"] if decided.shortfall.detail else []
         lines.append(f"  now: {advice}")

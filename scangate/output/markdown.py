@@ -271,7 +271,7 @@ def _gaps(page: _Page, verdict: Verdict) -> list[str]:
             place = "".join(f", first at {page.place(each, cell=True)}" for each in gap.locations[:1])
             rows.append(
                 [
-                    f"{gap.code} ({gap.action} by {page.prose(', '.join(gap.deciders), cell=True)})",
+                    f"{gap.code} ({gap.action} by {page.prose(', '.join(map(str, gap.deciders)), cell=True)})",
                     f"{len(gap.subjects)}: {page.names(gap.subjects, cell=True)}{place}",
                     f"{MEANING[gap.code][0]}{said}",
                 ]

@@ -13,7 +13,7 @@ from scangate.errors import ExitCode
 from scangate.models.analysis import OutcomeCode
 from scangate.models.verdict import DecidedShortfall, OutcomeAction, PolicyNotice, Status, Verdict
 from scangate.output import facts
-from scangate.output.advice import MEANING
+from scangate.output.advice import MEANING, meaning_of
 from scangate.output.base import Setting, Tree
 from scangate.output.sarif_results import Match, matches, result_of
 from scangate.output.sarif_rules import LEVELS, of_notice, of_outcome, of_rule
@@ -139,7 +139,7 @@ def _shortfalls(verdict: Verdict) -> Iterable[tuple[facts.ItemVerdict, DecidedSh
 
 def _outcome(item: facts.ItemVerdict, decided: DecidedShortfall, tree: Tree) -> Json:
     shortfall = decided.shortfall
-    meaning, advice = MEANING[shortfall.code]
+    meaning, advice = meaning_of(shortfall.code, [decided.decided_by])
     detail = f" {code(shortfall.detail.removesuffix('.'))}." if shortfall.detail else ""
     notification: Json = {
         "descriptor": {"id": str(shortfall.code)},

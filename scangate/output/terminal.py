@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from scangate.models.verdict import Action, Finding, OutcomeAction, Status, Verdict
 from scangate.output import escape, facts
-from scangate.output.advice import MEANING
+from scangate.output.advice import meaning_of
 
 MAX_EVIDENCE_LINES = 3
 MAX_PLACES = 3
@@ -141,9 +141,9 @@ def _not_analysed(page: _Page, verdict: Verdict, action: OutcomeAction, title: s
     if gaps:
         page.heading(title, "open" if action is OutcomeAction.FAIL else "strong")
     for gap in gaps:
-        meaning, advice = MEANING[gap.code]
+        meaning, advice = meaning_of(gap.code, gap.deciders)
         more = f" and {len(gap.subjects) - MAX_NAMED} more" if len(gap.subjects) > MAX_NAMED else ""
-        deciders = _safe(", ".join(gap.deciders))
+        deciders = _safe(", ".join(map(str, gap.deciders)))
         page.paragraph(f"{gap.code} ({len(gap.subjects)}, {gap.action} by {deciders}): {meaning}", indent=2, hang=2)
         page.paragraph(f"{', '.join(_safe(name) for name in gap.subjects[:MAX_NAMED])}{more}", indent=4, hang=2)
         _list(page, gap.details, indent=4)

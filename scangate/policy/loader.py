@@ -13,9 +13,9 @@ from scangate.models.verdict import Action, DecidedBy, Decider, Mode, OutcomeAct
 from scangate.policy import document, sources
 from scangate.policy.document import START, Place, Problems, Scalar
 from scangate.policy.loosening import LooseningReader
-from scangate.policy.model import BLANK, DEFAULT, Decided, Lint, Policy
+from scangate.policy.model import BLANK, DEFAULT, Decided, Lint, Policy, decider_at
 from scangate.policy.reading import Entry, Reader
-from scangate.policy.rules import RuleReader, Rules, decider_at
+from scangate.policy.rules import RuleReader, Rules
 from scangate.policy.schema import EXTENDS, POLICY
 from scangate.policy.shapes import SET_REFERENCE
 from scangate.policy.sources import Read, Source

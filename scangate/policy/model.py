@@ -13,7 +13,7 @@ from scangate.errors import UsageError
 from scangate.models.analysis import Engine, OutcomeCode, Phase
 from scangate.models.changes import ChangeKind
 from scangate.models.lockfile import Ecosystem, Relation, Scope
-from scangate.models.verdict import BUILT_IN, Action, DecidedBy, Mode, OutcomeAction, Severity, Subject
+from scangate.models.verdict import BUILT_IN, Action, DecidedBy, Decider, Mode, OutcomeAction, Severity, Subject
 from scangate.purls import Purl, normalise_pypi_name
 from scangate.registries import NO_REGISTRIES, Registries
 
@@ -42,6 +42,11 @@ class Decided(NamedTuple, Generic[DecisionT]):
 
     action: DecisionT
     by: DecidedBy = BUILT_IN
+
+
+def decider_at(place: str) -> DecidedBy:
+    """Who decides by what stands at a place as it is shown."""
+    return BUILT_IN if place == DEFAULT else DecidedBy(Decider.POLICY, place)
 
 
 class Condition(NamedTuple):
@@ -252,8 +257,18 @@ class Policy(NamedTuple):
         raise UsageError(f"{problem}.", hint)
 
     def in_hook(self) -> "Policy":
-        """The policy that holds in a commit or push hook, outside of CI: with the outcomes of `hook`."""
-        return self._replace(outcomes={**self.outcomes, **self.hook})
+        """The policy that holds in a commit or push hook, outside of CI: with the outcomes of `hook`.
+
+        The profile decides on what a CI would block on; where it would not, that is a decision like any other.
+        """
+        hook = {
+            code: decided if self._blocks(code) else decided._replace(by=decider_at(decided.by.where))
+            for code, decided in self.hook.items()
+        }
+        return self._replace(outcomes={**self.outcomes, **hook})
+
+    def _blocks(self, code: OutcomeCode) -> bool:
+        return self.mode is Mode.ENFORCE and self.outcomes[code].action is OutcomeAction.FAIL
 
 
 ACTIONS: Mapping[Severity, Action] = {

@@ -7,13 +7,12 @@ from graphlib import CycleError, TopologicalSorter
 from scangate.models.analysis import Engine, Phase
 from scangate.models.changes import ChangeKind
 from scangate.models.lockfile import Ecosystem
-from scangate.models.verdict import BUILT_IN, Action, DecidedBy, Decider, Severity
+from scangate.models.verdict import Action, Decider, Severity
 from scangate.policy import patterns, suggest
 from scangate.policy.conditions import KINDS
 from scangate.policy.document import Place, Problems
 from scangate.policy.model import (
     ACTIONS,
-    DEFAULT,
     AllOf,
     AtLeast,
     Condition,
@@ -22,6 +21,7 @@ from scangate.policy.model import (
     PackageGlob,
     Rule,
     Watch,
+    decider_at,
 )
 from scangate.policy.reading import Entry, Leaf
 from scangate.policy.shapes import Regex
@@ -147,11 +147,6 @@ class RuleReader:
             self._problems.add(place, f"rules refer to each other: {' → '.join(circle)}", "Break the circle.")
             return rules
         return watches | {id_: rules[id_] for id_ in order if id_ in graph}
-
-
-def decider_at(place: str) -> DecidedBy:
-    """Who decides by what stands at a place as it is shown."""
-    return BUILT_IN if place == DEFAULT else DecidedBy(Decider.POLICY, place)
 
 
 def _resolved(rule: Rule, actions: Mapping[Severity, Decided[Action]], *, here: bool) -> Rule:

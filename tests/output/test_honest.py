@@ -6,7 +6,17 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from scangate.models.analysis import OutcomeCode
-from scangate.models.verdict import NoticeCode, OutcomeAction, PolicyNotice, Severity, Status, SubjectVerdict, Verdict
+from scangate.models.verdict import (
+    DecidedBy,
+    Decider,
+    NoticeCode,
+    OutcomeAction,
+    PolicyNotice,
+    Severity,
+    Status,
+    SubjectVerdict,
+    Verdict,
+)
 from scangate.output import markdown, sarif, verdict_json
 from tests.output.cases import (
     CASES,
@@ -41,6 +51,21 @@ def test_no_format_makes_a_run_without_a_pass_look_like_one(open_: Verdict) -> N
     assert severities & {"blocker", "critical", "major"}
     for name in ("md", "terminal.txt"):
         assert RENDERERS[name](open_).startswith(("scangate: BLOCKED", "scangate: INCOMPLETE", "## 🛑", "## ⏳"))
+
+
+@pytest.mark.parametrize("name", ["terminal.txt", "junit.xml", "github.txt", "gitlab.json", "sarif"])
+def test_what_only_a_hook_lets_pass_is_told_of_ci(name: str) -> None:
+    waits = pending(OutcomeCode.PENDING, OutcomeAction.WARN)
+
+    def shown(decider: Decider) -> str:
+        gap = waits._replace(decided_by=DecidedBy(decider, "scangate.yml:7"))
+        item = SubjectVerdict(
+            subject=subject(dependency("a", "1", line=1)), status=Status.WARNED, findings=(), shortfalls=(gap,)
+        )
+        return " ".join(RENDERERS[name](verdict(Status.WARNED, item)).split())
+
+    assert "CI will block on it." in shown(Decider.PROFILE)
+    assert "CI will block" not in shown(Decider.POLICY)
 
 
 def test_nothing_to_decide_on_is_an_error_and_no_failure() -> None:

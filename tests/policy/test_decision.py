@@ -329,6 +329,15 @@ def test_an_outcome_of_the_file_holds_in_the_hook_unless_the_file_says_otherwise
     }
 
 
+@pytest.mark.parametrize("text", ["outcomes: {pending: note}\n", "mode: observe\n"])
+def test_the_profile_decides_only_on_what_ci_would_block_on(text: str) -> None:
+    """Where CI lets it pass, too, nobody is told that CI will block."""
+    line = len(text.splitlines()) + 2
+    own = f"{text}hook: {{outcomes: {{pending: warn}}}}\n"
+    assert in_hook(own)[OutcomeCode.PENDING] == ("warn", f"scangate.yml:{line}")
+    assert in_hook("mode: observe\n") == dict.fromkeys(WAITED, ("warn", "default"))
+
+
 def test_without_the_built_in_policy_a_hook_is_as_strict_as_ci() -> None:
     strict = "extends: none\nrules: [{id: a, title: A, severity: high, observe: bait}]\n"
     assert in_hook(strict) == dict.fromkeys(WAITED, ("fail", "default"))
