@@ -278,8 +278,11 @@ class Cache:
         check_directory(self._directory, workspace=self._workspace)
         with suppress(FileNotFoundError):
             status = self.path.lstat()
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-                raise StateError(f"{self.path} is no file, or belongs to another user.", _OWN_DIRECTORY)
+            if not stat.S_ISREG(status.st_mode):
+                raise StateError(f"{self.path} is no file.", _OWN_DIRECTORY)
+            if _is_open_to_others(status):
+                hint = "Remove it, or, where you trust what is in it, make it yours alone (chmod 600)."
+                raise StateError(f"{self.path} {_OTHERS_WRITE}", hint)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -346,10 +349,15 @@ def check_directory(directory: Path, *, workspace: Path | None) -> None:
         )
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = place.stat()
-    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise StateError(f"{place} belongs to another user, or others may write to it.", _OWN_DIRECTORY)
+    if _is_open_to_others(status):
+        raise StateError(f"{place} {_OTHERS_WRITE}", _OWN_DIRECTORY)
 
 
+def _is_open_to_others(status: os.stat_result) -> bool:
+    return status.st_uid != os.geteuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+_OTHERS_WRITE = "belongs to another user, or others may write to it."
 _OWN_DIRECTORY = "Set SCANGATE_CACHE_DIR to a directory of your own, outside the project."
 
 

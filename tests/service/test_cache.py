@@ -456,6 +456,20 @@ def test_a_directory_that_others_can_write_to_is_not_read(opened: Opened, mode: 
     assert "others" in opened.warnings[0]
 
 
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_can_write_to_is_not_read(opened: Opened, mode: int) -> None:
+    opened().keep(entry(), REPORT)
+    (opened.directory / FILE).chmod(mode)
+    assert opened().report(entry()) is None
+    (warning,) = opened.warnings
+    assert f"{FILE} belongs to another user, or others may write to it" in warning
+    with pytest.raises(StateError, match="others may write") as error:
+        opened().clear()
+    assert "chmod 600" in error.value.hint
+    (opened.directory / FILE).chmod(0o644)  # read it they may, where the directory lets them
+    assert opened().report(entry()) == REPORT
+
+
 def test_a_broken_file_that_cannot_be_set_aside_is_said_all_the_same(opened: Opened) -> None:
     opened().keep(entry(), REPORT)
     opened.close()
