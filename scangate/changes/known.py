@@ -63,7 +63,7 @@ class Known:
         if not self._has_digests(key, one.integrity):
             is_other = is_conflict(one.integrity, (other.integrity for other in before))
             return ChangeKind.INTEGRITY if is_other else ChangeKind.DIGESTS
-        if not _is_held(one) and _place(one) not in self._bare[key]:
+        if not _is_held(one) and _place(one) not in self._bare.get(key, ()):
             return ChangeKind.SOURCE
         if not self._moved.isdisjoint(one.places):
             return ChangeKind.DIGESTS
@@ -91,7 +91,8 @@ class Known:
 
 
 def _is_held(one: Dependency) -> bool:
-    return bool(one.integrity) and one.kind is not Kind.GIT
+    """Whether a digest says that another place has the same content: anybody makes two contents with one MD5."""
+    return one.kind is not Kind.GIT and any(not digest.startswith("md5:") for digest in one.integrity)
 
 
 def _may_be_one_version(one: Dependency, other: Dependency) -> bool:

@@ -61,13 +61,14 @@ def _beside(base: Files, current: Object, lockfile: Lockfile, tree: Tree) -> Loc
 def _ordinary(tree: Tree, dependencies: Iterable[Dependency]) -> Mapping[str, tuple[Dependency, Scope]]:
     """By place, packages of the public registry that have no more to say, each with the scope of this place alone.
 
-    What such an entry says depends on no other one, so that the same words say the same in the base.
+    What such an entry says depends on no other one, so that the same words say the same in the base. A directory is
+    none of them: links take their names from there.
     """
     entries = (entry for entry in tree.entries if not entry.own)
     return {
         entry.location: (one, entry.scope)
         for entry, one in zip(entries, dependencies, strict=True)
-        if one.kind is Kind.REGISTRY and one.integrity and not one.facts
+        if entry.folder and one.kind is Kind.REGISTRY and one.integrity and not one.facts
     }
 
 

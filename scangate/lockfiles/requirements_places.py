@@ -32,6 +32,11 @@ class Place:
     def is_default(self) -> bool:
         return self.option != "--find-links" and self.url.rstrip("/") == DEFAULT_URL[Ecosystem.PYPI]
 
+    @property
+    def exact(self) -> str:
+        """What tells it from others: pip asks an index the same with and without a slash at its end."""
+        return self.url if self.option == "--find-links" and "://" in self.url else self.url.rstrip("/")
+
     def __str__(self) -> str:
         if self.host is not None:
             return self.host
@@ -102,13 +107,13 @@ class Places:
             f"{', '.join(f'{place} ({place.option})' for place in others)}, whichever has the better match. Declare "
             "the host under registries in scangate.yml: as a mirror, or as private with the names that it has.",
             line=line.number,
-            about=tuple(id_ for place in self.all if (id_ := source_id(place.url))),
+            about=tuple(id_ for place in self.all if (id_ := source_id(place.exact))),
         )
 
     @cached_property
     def id(self) -> str | None:
         """The `source_id` of what is taken from any of them; None where pip asks its default index alone."""
-        return source_id(*sorted(place.url for place in self.all if not place.is_default))
+        return source_id(*sorted(place.exact for place in self.all if not place.is_default))
 
     @cached_property
     def local(self) -> tuple[str, ...]:

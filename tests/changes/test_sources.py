@@ -117,6 +117,23 @@ def test_a_user_or_password_is_no_part_of_a_place(files: Files) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["--index-url https://index.example/simple{}\nfoo==1\n", "--extra-index-url https://a.example/i{}\nfoo==1\n"],
+)
+def test_a_slash_at_the_end_of_an_index_makes_no_other_place(text: str) -> None:
+    selection = against(filled(pip(text), ""), filled(pip(text), "/"))
+    assert (selection.changes, new_facts(selection)) == ((), [])
+
+
+def test_an_md5_holds_nothing_to_another_place() -> None:
+    files = pip("foo @ https://host.example/foo.tar.gz?id={}#md5=" + "a" * 32 + "\n")
+    assert kinds(against(filled(files, "good"), filled(files, "evil"))) == [ChangeKind.SOURCE]
+    both = pip("foo @ https://host.example/foo.tar.gz#{}\n")
+    weaker = against(filled(both, f"sha256={H}"), filled(both, "md5=" + "a" * 32))
+    assert kinds(weaker) != []
+
+
+@pytest.mark.parametrize(
     ("files", "facts"),
     [
         (pip("--extra-index-url https://index.example/{}/simple\nfoo==1\n"), ["extra-index", "undeclared-registry"]),

@@ -262,6 +262,12 @@ def test_a_real_lockfile_with_other_versions_in_its_base(name: str) -> None:
     assert agree(text(base), text(current))
 
 
+def test_a_link_is_named_by_its_directory_though_that_says_where_it_is_fetched_from() -> None:
+    directory = entry("lib", "1.0.0")
+    places: Entries = {"lib": directory, "node_modules/other": {"resolved": "lib", "link": True}}
+    assert agree(text(document(places | {"node_modules/a": entry("a", "1.0.0")})), text(document(places)))
+
+
 @given(_entries(), st.data())
 def test_the_base_read_beside_the_current_state_is_the_base_read_wholly(base: Entries, data: st.DataObject) -> None:
     kept = data.draw(st.lists(st.sampled_from(sorted(base)), unique=True))
