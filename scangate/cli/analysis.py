@@ -23,7 +23,7 @@ from scangate.service.memory import Memory, NoMemory
 if TYPE_CHECKING:
     from scangate.service.budget import Budget
     from scangate.service.cache import Cache
-    from scangate.service.cached import CachedAnalyser, History
+    from scangate.service.cached import CachedAnalyser, CacheMemory, History
     from scangate.service.settings import ServiceSettings
 
 CACHE_VARIABLE = "SCANGATE_CACHE_DIR"
@@ -214,12 +214,8 @@ def analyser(
     """
     if not chosen.cached:
         return _asking(context, chosen, run, NoMemory(), lockfiles, uploads)
-    from scangate.service.cached import CacheMemory
-
     kept = kept or cache(context)
-    memory = CacheMemory(
-        cache=kept, analyser=kept_under(chosen, run.analyser_name), is_whole=run.keeps, resumes=not chosen.local
-    )
+    memory = _memory(chosen, run, kept)
     return _cached(context, chosen, run, kept, _asking(context, chosen, run, memory, lockfiles, uploads))
 
 
@@ -239,17 +235,25 @@ def _history(kept: "Cache", chosen: Plan, analyser_name: str) -> "History":
 
 def unanswered(
     context: Context, chosen: Plan, run: Run, requests: Sequence[AnalysisRequest]
-) -> Sequence[AnalysisRequest]:
-    """What `analyser` would ask for, as the cache is now."""
+) -> Mapping[AnalysisRequest, int | None]:
+    """What `analyser` would ask for, as the cache is now, with the task that an earlier run submitted for it."""
     if not chosen.cached:
-        return requests
+        return dict.fromkeys(requests)
     kept = cache(context)
     try:
         nobody = NoAnalyser(code=OutcomeCode.PENDING, detail="")
         known = _cached(context, chosen, run, kept, nobody).known(requests)
+        memory = _memory(chosen, run, kept)
+        return {request: memory.recall(request) for request in requests if request not in known}
     finally:
         kept.close()
-    return [request for request in requests if request not in known]
+
+
+def _memory(chosen: Plan, run: Run, kept: "Cache") -> "CacheMemory":
+    from scangate.service.cached import CacheMemory
+
+    analyser_name = kept_under(chosen, run.analyser_name)
+    return CacheMemory(cache=kept, analyser=analyser_name, is_whole=run.keeps, resumes=not chosen.local)
 
 
 def _cached(context: Context, chosen: Plan, run: Run, kept: "Cache", inner: Analyser) -> "CachedAnalyser":

@@ -1,7 +1,7 @@
 """`scangate check`: the gate. Lockfiles in, verdict and exit code out."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from scangate.cli import base, formats, options, project
@@ -134,13 +134,15 @@ def _is_empty(selection: Selection) -> bool:
     )
 
 
-def _dry_run(requests: Sequence[AnalysisRequest], chosen: "Plan", service: str, context: Context) -> int:
+def _dry_run(requests: Mapping[AnalysisRequest, int | None], chosen: "Plan", service: str, context: Context) -> int:
+    """`requests`: as `analysis.unanswered` has them."""
     from scangate.service.scheduler import not_sent
 
-    kept = not_sent(requests, chosen.max_packages)
-    going = [request for request in requests if request not in kept]
+    kept = not_sent(tuple(requests), chosen.max_packages)
+    going = [request for request, task in requests.items() if request not in kept and task is None]
     packages = len({request.purl for request in going})
     over = len({request.purl for request in kept})
+    resumed = len(requests) - len(kept) - len(going)
     context.show(
         *(
             f"{each.purl} {each.engine}{'' if each.archive is None else f' (uploads {each.archive.filename})'}"
@@ -148,7 +150,9 @@ def _dry_run(requests: Sequence[AnalysisRequest], chosen: "Plan", service: str, 
         )
     )
     left = f" ({over} more are over --max-packages)" if over else ""
+    again = f", and ask after {resumed} that an earlier run submitted" if resumed else ""
     context.say(
-        f"scangate: would send {len(going)} requests for {packages} packages{left} to {service}; nothing was sent."
+        f"scangate: would send {len(going)} requests for {packages} packages{left} to {service}{again}; "
+        "nothing was sent."
     )
     return ExitCode.PASS

@@ -189,6 +189,11 @@ def test_what_was_pending_is_not_submitted_again(scangate: Scangate, project: Pa
     first = scangate("check", "--timeout", "3", "--format", "json", **replay.environ)
     assert outcomes(first.json) == {AXIOS: "pending"}
     assert "1 under way" in scangate("cache", "info").out
+    dry = scangate("check", "--dry-run", **replay.environ)
+    assert dry.out == ""
+    assert "would send 0 requests for 0 packages" in dry.err
+    assert "ask after 1 that an earlier run submitted" in dry.err
+    assert "would send 3 requests" in scangate("check", "--dry-run", "--no-cache", **replay.environ).err
     second = scangate("check", "--format", "json", **replay.environ)
     assert outcomes(second.json) == {}
     assert submitted(scangate, replay) == 3
