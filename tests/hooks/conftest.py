@@ -1,6 +1,7 @@
 """pre-commit as people have it: a clone of this repository's product, its environment made once, commits by git."""
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from scangate.local.config import ServiceConfig
 from scangate.local.server import EmbeddedService
-from tests.changes.ci_fixtures.packages import CLEAN, lock
+from tests.changes.ci_fixtures.packages import ALSO, CLEAN, lock
 from tests.changes.ci_fixtures.repos import Repository
 from tests.cli.conftest import RECORDED
 from tests.conftest import ROOT
@@ -115,6 +116,11 @@ class Developer:
     def write(self, **files: str) -> None:
         self.repository.write({name.replace("__", "/"): content for name, content in files.items()})
 
+    def commit_past_the_hook(self, files: dict[str, str | bytes]) -> None:
+        self.repository.write(files)
+        self.git("add", "-A")
+        assert self.git("commit", "-q", "--no-verify", "-m", "Past the hook").code == 0
+
     @property
     def head(self) -> str:
         return self.repository.head
@@ -126,6 +132,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServic
     config = ServiceConfig(data_dir=tmp_path_factory.mktemp("service"), replay_dir=RECORDED, rate_limit=None)
     with EmbeddedService(config) as running:
         yield running
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The variables that name such a service, where the analysis of ALSO takes longer than somebody waits."""
+    shutil.copytree(RECORDED, tmp_path / "recorded")
+    (tmp_path / "recorded" / "replay.json").write_text(json.dumps({"recordings": [{"purl": ALSO, "delay": 6}]}))
+    config = ServiceConfig(data_dir=tmp_path / "service", replay_dir=tmp_path / "recorded", rate_limit=None)
+    with EmbeddedService(config) as running:
+        yield {"SCANGATE_API_URL": running.url, "SCANGATE_API_KEY": running.key}
 
 
 @pytest.fixture

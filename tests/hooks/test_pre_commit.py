@@ -1,12 +1,16 @@
 """The hooks under the real pre-commit and the real git, in the ways that people commit, merge and push."""
 
+import dataclasses
+import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.changes.ci_fixtures.packages import ALSO, CLEAN, MALICIOUS, lock
 from tests.changes.ci_fixtures.repos import Repository
+from tests.conftest import ROOT
 from tests.hooks.conftest import Developer, Hooks, Ran
 
 pytestmark = pytest.mark.tool("git")
@@ -192,6 +196,149 @@ def test_a_commit_that_only_deletes_a_lockfile_does_not_trigger_it_and_every_oth
     assert "lock-deleted" in ran.out
 
 
+# What pre-commit does not trigger a hook for, as docs/pre-commit.md says; `always_run` in the user's own configuration.
+
+
+def _always_run(developer: Developer) -> None:
+    config = (developer.repository.folder / ".pre-commit-config.yaml").read_text()
+    for hook in ("scangate", "scangate-push"):
+        config = config.replace(f"- id: {hook}\n", f"- id: {hook}\n        always_run: true\n")
+    developer.commit_past_the_hook({".pre-commit-config.yaml": config})
+
+
+def _every_other_run_reports(developer: Developer, what: str) -> None:
+    for environ in ({}, {"CI": "true"}):
+        ran = developer.run(sys.executable, "-m", "scangate", "check", PYTHONPATH=str(ROOT), **environ)
+        assert ran.code == 1, ran.out
+        assert what in ran.out
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_conflicted_merge_whose_lockfile_merges_cleanly(developer: Developer, always: bool) -> None:
+    if always:
+        _always_run(developer)
+    developer.git("checkout", "-q", "-b", "other")
+    developer.commit_past_the_hook({LOCK: BAD, "README": "theirs\n"})
+    developer.git("checkout", "-q", "feature")
+    developer.commit_past_the_hook({"README": "mine\n"})
+    assert developer.git("merge", "--no-edit", "other").code != 0
+    developer.repository.write({"README": "both\n"})
+    developer.git("add", "README")
+    ran = developer.git("commit", "--no-edit")
+    assert blocked(ran) if always else not_triggered(ran)
+    if not always:
+        assert MALICIOUS.rpartition("@")[0].rpartition("/")[2] in developer.git("show", f"HEAD:{LOCK}").out
+        _every_other_run_reports(developer, MALICIOUS)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_push_of_a_branch_whose_lockfile_is_not_in_the_worktree(developer: Developer, always: bool) -> None:
+    if always:
+        _always_run(developer)
+    developer.git("checkout", "-q", "-b", "other")
+    developer.commit_past_the_hook({"web/package-lock.json": BAD})
+    developer.git("push", "-q", "--no-verify", "origin", "feature")
+    developer.git("checkout", "-q", "feature")
+    ran = developer.git("push", "origin", "other")
+    assert blocked(ran) if always else not_triggered(ran)
+    developer.git("checkout", "-q", "other")
+    _every_other_run_reports(developer, MALICIOUS)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_a_push_that_only_deletes_a_lockfile(developer: Developer, always: bool) -> None:
+    if always:
+        _always_run(developer)
+    developer.git("push", "-q", "--no-verify", "origin", "feature")
+    developer.git("rm", "-q", LOCK)
+    ran = developer.git("commit", "-m", "Gone")
+    assert ("lock-deleted" in ran.out, ran.code) == (always, int(always))
+    developer.git("commit", "-q", "--no-verify", "-m", "Gone")
+    ran = developer.git("push", "origin", "feature")
+    assert ("lock-deleted" in ran.out, ran.code) == (always, int(always))
+    ran = developer.pre_commit("run", "--all-files")  # it was the only file that triggers
+    assert ("lock-deleted" in ran.out, ran.code) == (always, int(always))
+    _every_other_run_reports(developer, "lock-deleted")
+
+
+def test_always_in_a_repository_without_a_lockfile(developer: Developer) -> None:
+    developer.git("rm", "-q", LOCK)
+    _always_run(developer)
+    developer.git("push", "-q", "--no-verify", "origin", "feature")
+    developer.repository.write({"README": "x"})
+    developer.git("add", "README")
+    for ran in (developer.git("commit", "-m", "Text"), developer.git("push", "origin", "feature")):
+        assert passed(ran)
+        assert "there is no lockfile" in ran.out
+
+
+def test_of_several_branches_in_one_push_the_first_is_checked(developer: Developer) -> None:
+    developer.git("push", "-q", "--no-verify", "origin", "feature")
+    developer.git("checkout", "-q", "-b", "other")
+    developer.commit_past_the_hook({LOCK: BAD})
+    developer.git("checkout", "-q", "feature")
+    developer.commit_past_the_hook({LOCK: GOOD})
+    assert passed(developer.git("push", "origin", "feature", "other"))
+    assert developer.remote.parse("other") == developer.repository.parse("other")
+    developer.git("checkout", "-q", "other")
+    _every_other_run_reports(developer, MALICIOUS)
+
+
+# Repositories of other forms.
+
+
+def _commits_are_looked_at(developer: Developer) -> None:
+    before = developer.head
+    developer.repository.write({LOCK: BAD})
+    developer.git("add", LOCK)
+    assert blocked(developer.git("commit", "-m", "Bad"))
+    assert blocked(developer.git("commit", "-a", "-m", "Bad"))
+    assert developer.head == before
+    developer.repository.write({LOCK: GOOD})
+    assert passed(developer.git("commit", "-m", "Good", LOCK))
+    assert developer.head != before
+
+
+def test_a_linked_worktree(developer: Developer, tmp_path: Path) -> None:
+    developer.git("worktree", "add", "-q", "-b", "linked", str(tmp_path / "linked"))
+    there = dataclasses.replace(developer, repository=Repository(tmp_path / "linked"))
+    assert (there.repository.folder / ".git").is_file()
+    _commits_are_looked_at(there)
+
+
+def test_a_submodule(developer: Developer, tmp_path: Path) -> None:
+    above = Repository.new(tmp_path / "above")
+    above.git("submodule", "--quiet", "add", f"file://{developer.remote.folder}", "lib")
+    above.commit()
+    there = dataclasses.replace(developer, repository=Repository(above.folder / "lib"))
+    assert there.pre_commit("install").code == 0
+    _commits_are_looked_at(there)
+
+
+def test_a_split_index(developer: Developer) -> None:
+    assert developer.git("update-index", "--split-index").code == 0
+    assert list((developer.repository.folder / ".git").glob("sharedindex.*"))
+    _commits_are_looked_at(developer)
+
+
+def test_what_still_runs_warns_and_the_push_asks_for_it(developer: Developer, slow: dict[str, str]) -> None:
+    config = _with_arguments(developer, "check, --staged, --timeout, '2'")
+    developer.commit_past_the_hook({".pre-commit-config.yaml": config})
+    developer.repository.write({LOCK: GOOD})
+    ran = developer.git("commit", "-a", "-m", "In a hurry", **slow)
+    assert ran.code == 0, ran.out
+    assert "PASSED with warnings" in ran.out
+    assert "pending" in ran.out
+    assert "CI will block on it." in " ".join(ran.out.split())
+    ran = developer.git("push", "origin", "feature", **slow)  # which waits
+    assert passed(ran)
+    assert "1 analysed" in " ".join(ran.out.split())
+    listed = developer.run(
+        *(sys.executable, "-m", "scangate", "tasks", "--format", "json"), PYTHONPATH=str(ROOT), **slow
+    )
+    assert [task["purl"] for task in json.loads(listed.out)["tasks"]] == [ALSO]  # not submitted twice
+
+
 def test_an_outage_lets_the_commit_through_and_says_so(developer: Developer) -> None:
     developer.repository.write({LOCK: GOOD})
     quick = {"SCANGATE_API_URL": "http://127.0.0.1:9"}
@@ -206,6 +353,7 @@ def test_an_outage_lets_the_commit_through_and_says_so(developer: Developer) -> 
     assert ran.code == 0, ran.out
     assert "PASSED with warnings" in ran.out
     assert ALSO in ran.out
+    assert "CI will block on it." in " ".join(ran.out.split())
 
 
 def _with_arguments(developer: Developer, arguments: str) -> str:
