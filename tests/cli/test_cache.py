@@ -11,13 +11,19 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scangate import __version__
+from scangate.service import scheduler
 from scangate.service.cache import FILE, SET_ASIDE, Cache
+from scangate.service.scheduler import Scheduler
+from tests.changes.ci_fixtures.packages import ALSO, CLEAN, MALICIOUS, lock
+from tests.changes.ci_fixtures.repos import Repository
 from tests.cli.conftest import RECORDED, Replay, Scangate, example
 from tests.conftest import ROOT
+from tests.service.simulation import World
 
 Serve = Callable[..., Replay]
 AXIOS = "pkg:npm/axios-replica@1.14.1"
@@ -200,6 +206,53 @@ def test_what_was_pending_is_not_submitted_again(scangate: Scangate, project: Pa
     assert "0 under way" in scangate("cache", "info").out
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "waited"),
+    [
+        (("--staged",), {}, 60),
+        (("--pushed",), {}, 1200),
+        (("--staged",), {"CI": "true"}, 1200),
+        ((), {}, 1200),
+        (("--staged", "--timeout", "300"), {}, 300),
+    ],
+)
+def test_a_commit_waits_a_minute_and_a_push_does_not(
+    scangate: Scangate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    argv: tuple[str, ...],
+    environ: dict[str, str],
+    waited: float,
+) -> None:
+    """In the virtual time of a service that never gets done."""
+    world = World()
+    world.service.duration = lambda request: 1e9
+
+    def in_virtual_time(_: object, **options: Any) -> Scheduler:
+        return Scheduler(world.service, runtime=world.runtime, **options)
+
+    monkeypatch.setattr(scheduler, "Scheduler", in_virtual_time)
+    remote = Repository.new(tmp_path / "remote")
+    remote.commit({"package-lock.json": lock(CLEAN)})
+    clone = remote.clone(tmp_path / "clone")
+    clone.git("checkout", "-q", "-b", "feature")
+    clone.commit({"package-lock.json": lock(CLEAN, ALSO)})
+    clone.write({"package-lock.json": lock(CLEAN, ALSO, MALICIOUS)})
+    clone.git("add", "-A")
+    result = scangate(
+        "check",
+        *argv,
+        "--format",
+        "json",
+        cwd=clone.folder,
+        SCANGATE_API_URL="https://api.example.com",
+        SCANGATE_API_KEY="abcdefgh12345678",
+        **environ,
+    )
+    assert set(outcomes(result.json).values()) == {"pending"}
+    assert world.clock.now == waited
+
+
 def test_a_service_that_has_forgotten_the_task_is_asked_anew(scangate: Scangate, serve: Serve, cache: Path) -> None:
     replay = serve({"recordings": [{"purl": AXIOS, "delay": 3600}]})
     assert scangate("scan", AXIOS, "--timeout", "2", **replay.environ).code == 3
@@ -293,6 +346,37 @@ def test_a_run_killed_in_the_middle_of_a_write_leaves_what_the_next_one_needs(
     assert "1 of 3 reports from the cache" in result.err
     assert "warning" not in result.err
     assert "3 of 3 reports from the cache" in scangate("check", **replay.environ).err
+
+
+ON_A_FULL_DISK = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # every write into a file fails, as it does there
+from scangate.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+def test_a_full_disk_changes_no_verdict_and_is_said(
+    scangate: Scangate, project: Path, own_world: Path, replay: Replay, cache: Path, is_cached: bool
+) -> None:
+    """The cache, the budget and the last run have each their file: what cannot be kept is named, once."""
+    example("axios-replica", project)
+    expected = scangate("check", "--all", "--format", "json", *(() if is_cached else ("--no-cache",)), **replay.environ)
+    environ = {"HOME": str(own_world), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **replay.environ}
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    argv = [sys.executable, "-c", ON_A_FULL_DISK, "check", "--all", "--format", "json"]
+    done = subprocess.run(argv, cwd=project, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == expected.code == 1, done.stderr
+    assert timeless(json.loads(done.stdout)) == timeless(expected.json)
+    warnings = [line for line in done.stderr.splitlines() if "warning" in line]
+    lost = ["this run is not kept"] if is_cached else ["budget.sqlite3", FILE, "this run is not kept"]
+    assert [each in line for each, line in zip(lost, warnings, strict=True)] == [True] * len(lost)
+    if is_cached:
+        assert scangate("check", "--all", SCANGATE_API_URL=replay.service.url).code == 1
+    else:
+        assert scangate("check", "--all", **replay.environ).code == 1
+        assert "3 of 3 reports from the cache" in scangate("check", "--all", **replay.environ).err
 
 
 @pytest.mark.parametrize(("version", "asked_for"), [("0.0.1", 3), (__version__, 0)])
