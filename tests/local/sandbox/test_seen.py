@@ -341,15 +341,17 @@ while child == 0:
     shared[:16] = address("203.0.113.66", 20000 + number)
     shared[:16] = harmless
 place = ctypes.addressof(ctypes.c_char.from_buffer(shared))
-real = set()
-for number in range(400):
+quiet, real = ("127.0.0.1", 9), set()
+for number in range(5000):
+    if number >= 400 and real - {quiet}:
+        break  # a busy machine may take longer to lose the race
     shared[64], shared[65] = divmod(number, 256)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         if libc.connect(made.fileno(), ctypes.c_void_p(place), 16) == 0:
             real.add(made.getpeername())
             os.write(made.fileno(), b"x")
 os.kill(child, signal.SIGKILL)
-print(json.dumps(sorted(real - {("127.0.0.1", 9)})))
+print(json.dumps(sorted(real - {quiet})))
 """
 
 
