@@ -2,19 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
+from operator import itemgetter
 
 from scangate.changes.discovery import VENDORED
+from scangate.changes.trees import Place
 from scangate.models.verdict import NoticeCode, PolicyNotice
 
 _HOW = "Name the folder as PATH to have it checked, or exclude it in scangate.yml."
 
 
-def vendored(paths: Iterable[str], *, since_base: bool) -> tuple[PolicyNotice, ...]:
-    """Lockfiles in folders that hold other people's code by their names: one notice a folder."""
+def vendored(paths: Iterable[str], place: Place | None = None, *, since_base: bool) -> tuple[PolicyNotice, ...]:
+    """Lockfiles in folders that hold other people's code by their names: one notice a folder.
+
+    `place` is where the working directory lies in its repository, None where it is in none, or nobody asked.
+    """
     what = "that are new or changed since the base" if since_base else "that git tracks"
     notices = []
-    for folder, group in groupby(sorted(paths, key=lambda path: (_folder(path), path)), key=_folder):
-        first, *more = group
+    for folder, group in groupby(sorted((_folder(path, place), path) for path in paths), key=itemgetter(0)):
+        first, *more = (path for _, path in group)
         others = f" and {len(more)} more" if more else ""
         message = f"Lockfiles in {folder} {what} were left out, as other people's code: {first}{others}. {_HOW}"
         notices.append(PolicyNotice(code=NoticeCode.LEFT_OUT, message=message, where=folder))
@@ -58,8 +63,10 @@ def _moved(was: str | None, now: str | None, is_compared: bool) -> str:
     return f"moved from commit {was:.12} to {now:.12}"
 
 
-def _folder(path: str) -> str:
-    """The outermost folder of that kind above the path."""
-    folders = path.split("/")[:-1]
-    end = next(number for number, name in enumerate(folders, 1) if name in VENDORED)
-    return "/".join(folders[:end])
+def _folder(path: str, place: Place | None) -> str:
+    """The outermost folder of that kind above the path, else the path's own: as shown, it may be above both."""
+    inside = None if place is None else place.inside(path)
+    folders = (path if inside is None else inside).split("/")[:-1]
+    end = next((number for number, name in enumerate(folders, 1) if name in VENDORED), len(folders))
+    folder = "/".join(folders[:end])
+    return (folder if place is None or inside is None else place.shown(folder)) or "."
