@@ -5,9 +5,10 @@ The lockfile may stay the same meanwhile, and whether git tracks the archive mak
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, islice, takewhile
+from urllib.parse import unquote
 
 from scangate.changes.discovery import Candidate
 from scangate.changes.git import GitError
@@ -103,23 +104,38 @@ class Archives:
         self._before = before
         self._now = now
         self._names = names
+        self._seen: dict[str, bool | None] = {}
 
-    def moved(self, places: Iterable[str]) -> frozenset[str]:
-        """Those of the `places` (as `Dependency` has them) with other content than in the base; some came, or are gone.
+    def moved(self, entries: Iterable[tuple[str, ...]]) -> frozenset[str]:
+        """Those of the entries' places (`Dependency.places`) with other content than in the base; some came, or went.
 
-        What lies outside of the repository is in no base, and not compared.
+        A path that leads to nothing here, by any reading, is one of the machine on which it is installed. Most of the
+        project may have been copied there: it may lead to any archive.
         """
-        return frozenset(place for place in places if self._differs(place))
+        return frozenset(place for places in {*entries} for place in self._moved_of(places))
 
-    def _differs(self, place: str) -> bool:
+    def _moved_of(self, places: tuple[str, ...]) -> Iterator[str]:
+        named: dict[str, dict[str, bool | None]] = {}
+        for place in places:
+            named.setdefault(_name(place), {})[place] = self._differs(place)
+        for readings in named.values():
+            yield from (place for place, differs in readings.items() if differs)
+            if all(differs is None for differs in readings.values()) and self._differs_anywhere:
+                yield max(readings, key=len)  # other projects of the repository have the shorter ones, too
+
+    def _differs(self, place: str) -> bool | None:
+        """None where nothing is there, now and in the base."""
         if place == ANYWHERE:
             return self._differs_anywhere
-        # A package manager may be run above the folder that is checked.
-        ups = 0 if place.startswith("/") else self._before.place.prefix.count("/")
-        inside = {self._before.place.inside("../" * up + place) for up in range(ups + 1)}
-        return any(self._differs_at(path) for path in inside if path is not None)
+        if place not in self._seen:
+            # A package manager may be run above the folder that is checked.
+            ups = 0 if place.startswith("/") else self._before.place.prefix.count("/")
+            inside = {self._before.place.inside("../" * up + place) for up in range(ups + 1)}
+            found = {self._differs_at(path) for path in inside if path is not None}
+            self._seen[place] = True if True in found else False if False in found else None
+        return self._seen[place]
 
-    def _differs_at(self, path: str) -> bool:
+    def _differs_at(self, path: str) -> bool | None:
         if self._is_behind_link(path):
             return True  # what it led to is not looked into
         before, now = self._before_in(path), self._now_in(path)
@@ -128,9 +144,11 @@ class Archives:
             found.add(path)
         elif before is None and path in self._known:
             return True  # it was a file
-        return any(not self._is_same(one) for one in found) or (
-            any(one.lower().endswith(_PAGES) for one in found) and self._differs_anywhere
-        )
+        if any(not self._is_same(one) for one in found):
+            return True
+        if before is None and now is None and self._before.entry(self._before.place.shown(path)) is None:
+            return None
+        return any(one.lower().endswith(_PAGES) for one in found) and self._differs_anywhere
 
     @cached_property
     def _differs_anywhere(self) -> bool:
@@ -174,6 +192,12 @@ class Archives:
             return {one.name for one in (self._before.place.root / folder).iterdir() if is_taken(one.name)}
         except (OSError, ValueError):
             return None
+
+
+def _name(place: str) -> str:
+    """What all readings of one path have in common."""
+    name = posixpath.basename(unquote(place.partition("#")[0].partition("?")[0]).replace("\\", "/"))
+    return "" if name in (".", "..") else name
 
 
 def _in(tree: GitTree, names: Sequence[str], folder: str) -> set[str] | None:

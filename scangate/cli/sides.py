@@ -243,7 +243,7 @@ class Sides:
         return may_have and archives.may_take(current)
 
     def _moved(self, current: Sequence[Lockfile]) -> frozenset[str]:
-        places = {place for lockfile in current for one in lockfile.dependencies for place in one.places}
+        places = {one.places for lockfile in current for one in lockfile.dependencies if one.places}
         if not places or self._before is None:
             return frozenset()
         from scangate.changes.archives import Archives
@@ -259,7 +259,7 @@ class Sides:
         if self._checked is None:
             return frozenset()
         found = (one for lockfile in selection.lockfiles for one in lockfile.dependencies if one.kind is Kind.FILE)
-        places = {place for one in found for place in one.places}
+        places = {one.places for one in found if one.places}
         if not places:
             return frozenset()
         from scangate.changes.archives import Archives
@@ -357,7 +357,7 @@ class Sides:
 
         new = [one.path for one in here.vendored if self._is_new(one)]
         is_compared = self._before is not None
-        return (*unseen.vendored(new, since_base=is_compared), *unseen.repositories(here.repositories))
+        return (*unseen.vendored(new, self._place, since_base=is_compared), *unseen.repositories(here.repositories))
 
     def _is_new(self, one: Candidate) -> bool:
         try:

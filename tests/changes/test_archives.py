@@ -17,14 +17,13 @@ from tests.changes.ci_fixtures.repos import Repository
 
 
 def moved(here: Repository, *places: str) -> frozenset[str]:
-    """On disk, compared with HEAD."""
+    """On disk, compared with HEAD: each of the places is an entry's."""
     git = Git(here.folder, {"PATH": "/usr/local/bin:/usr/bin:/bin"})
     with Objects(git) as objects:
         place = Place.of(git)
         tree = at_commit(git, here.head, objects, place)
-        return Archives(tree, WorkTree(here.folder, root=place.root), lambda: git.tracked() | git.untracked()).moved(
-            places
-        )
+        archives = Archives(tree, WorkTree(here.folder, root=place.root), lambda: git.tracked() | git.untracked())
+        return archives.moved((one,) for one in places)
 
 
 PLACES = ("a/same.whl", "a/other.tgz", "b/gone.zip", "b/came", "a", "b", "c", "c/d", "e", "text", "missing", ANYWHERE)
@@ -35,13 +34,14 @@ def test_what_changed_went_or_came(tmp_path: Path) -> None:
     here.commit(dict.fromkeys(("a/same.whl", "a/other.tgz", "b/gone.zip", "c/d/gone.tar.lz", "e/more/x.whl"), b"old"))
     assert moved(here, *PLACES) == set()
     here.write({"text": b"new", "e/text": b"new", "e/more/x.whl": b"new"})
-    assert moved(here, *PLACES) == {"text", ANYWHERE}
+    nowhere = {"b/came", "missing"}  # any archive, where it is installed
+    assert moved(here, *PLACES) == {"text", ANYWHERE, *nowhere}
     here.write({"a/other.tgz": b"new", "b/came": b"new"})
-    assert moved(here, *PLACES) == {"a/other.tgz", "a", "b/came", "text", ANYWHERE}
+    assert moved(here, *PLACES) == {"a/other.tgz", "a", "text", ANYWHERE, *nowhere}
     (here.folder / "b" / "gone.zip").unlink()
     (here.folder / "c" / "d" / "gone.tar.lz").unlink()
     (here.folder / "c" / "d").rmdir()
-    assert moved(here, *PLACES) == {*PLACES} - {"a/same.whl", "c", "e", "missing"}
+    assert moved(here, *PLACES) == {*PLACES} - {"a/same.whl", "c", "e"}
 
 
 def test_a_file_that_becomes_a_folder_and_a_folder_that_becomes_a_file(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_what_is_too_large_to_be_compared_counts_as_changed(tmp_path: Path, monk
     assert moved(here, "x.whl", ".") == {"x.whl", "."}
 
 
-def test_below_the_root_the_folders_above_count_and_what_is_outside_does_not(tmp_path: Path) -> None:
+def test_below_the_root_the_folders_above_count_and_what_is_outside_may_be_any(tmp_path: Path) -> None:
     here = Repository.new(tmp_path / "here")
     here.commit({"x.whl": b"old", "app/text": b"old"})
     (tmp_path / "outside.whl").write_bytes(b"new")
@@ -85,7 +85,19 @@ def test_below_the_root_the_folders_above_count_and_what_is_outside_does_not(tmp
     places = ("x.whl", f"{here.folder}/x.whl", "../../outside.whl", f"{tmp_path}/outside.whl", "no\0file.whl")
     assert moved(below, *places) == {"no\0file.whl"}
     here.write({"x.whl": b"new"})
-    assert moved(below, *places) == {"x.whl", f"{here.folder}/x.whl", "no\0file.whl"}
+    assert moved(below, *places) == {*places}
+
+
+def test_only_where_no_reading_of_a_path_leads_anywhere_it_is_any_archive(tmp_path: Path) -> None:
+    here = Repository.new(tmp_path / "here")
+    here.commit({"app/x.whl": b"old", "wheels/other.whl": b"old", "deep/more.whl": b"old"})
+    here.write({"deep/more.whl": b"new"})
+    git = Git(here.folder, {"PATH": "/usr/local/bin:/usr/bin:/bin"})
+    with Objects(git) as objects:
+        place = Place.of(git)
+        archives = Archives(at_commit(git, here.head, objects, place), WorkTree(here.folder), git.tracked)
+        assert archives.moved([("app/x.whl", "x.whl", "x.whl#y", "%78.whl"), (".", "..", "app")]) == set()
+        assert archives.moved([("app/wheels", "wheels", "/app/lib", "lib")]) == {"/app/lib"}
 
 
 @pytest.mark.parametrize(

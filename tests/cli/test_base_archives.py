@@ -159,12 +159,13 @@ def test_an_archive_that_a_page_of_the_project_may_lead_to_is_new(scangate: Scan
 
 def test_what_nothing_is_taken_from_makes_nothing_new(scangate: Scangate, here: Repository, way: Sequence[str]) -> None:
     names = ("other/example-1.0.tgz", "app/wheels/other.whl", "wheels/deeper/other.whl", "page.html")
+    same = ("wheels/same.whl", "wheels/example.tgz")
     locks: Files = {
         "requirements.txt": f"{LINKS}example==1.0\n",
         "hashed-requirements.txt": f"{LINKS}-f page.html\nexample==1.0 {DIGEST}\n",
         "package-lock.json": npm("file:wheels/example.tgz"),
     }
-    here.commit({**locks, **dict.fromkeys(names, b"old")})
+    here.commit({**locks, **dict.fromkeys((*names, *same), b"old")})
     here.commit({**dict.fromkeys(names, b"new"), "other/more.whl": b"new", "wheels/README": "new"})
     result = check(scangate, here, *way)
     assert (result.code, new(result)) == (0, [])
@@ -172,7 +173,8 @@ def test_what_nothing_is_taken_from_makes_nothing_new(scangate: Scangate, here: 
 
 def test_each_project_of_a_repository_has_its_own_places(scangate: Scangate, here: Repository) -> None:
     locks = {f"{app}/requirements.txt": f"{LINKS}{app}==1.0\n./example.zip\n" for app in ("one", "two")}
-    here.commit({**locks, "one/wheels/x.whl": b"old", "two/wheels/x.whl": b"old"})
+    archives = ("one/example.zip", "one/wheels/x.whl", "two/example.zip", "two/wheels/x.whl")
+    here.commit({**locks, **dict.fromkeys(archives, b"old")})
     here.commit({"two/wheels/x.whl": b"new"})
     assert new(check(scangate, here)) == ["two"]
     assert new(check(scangate, here, cwd="one")) == []
@@ -235,14 +237,57 @@ def test_on_disk_counts_what_git_ignores_and_what_is_no_file(scangate: Scangate,
 
 def test_what_is_outside_of_the_repository_is_not_compared(scangate: Scangate, here: Repository) -> None:
     outside = here.folder.parent / "example.zip"
-    here.commit({"requirements.txt": f"../example.zip\nx @ file://{outside}\n-f {outside.parent}\ny==1\n"})
+    text = f"../example.zip\nx @ file://{outside}\n-f {outside.parent}\ny==1\n"
+    here.commit({"requirements.txt": text, "other.zip": b"old"})
     here.commit()
     outside.write_bytes(b"new")
     assert new(check(scangate, here)) == []
 
 
+ELSEWHERE: list[tuple[str, Files, str]] = [
+    (
+        "copied to /app",
+        {"requirements.txt": "x @ file:///app/wheels/x-1-py3-none-any.whl\n"},
+        "wheels/x-1-py3-none-any.whl",
+    ),
+    (
+        "a folder copied to /app",
+        {"requirements.txt": "--no-index -f /app/wheels\nx==1\n"},
+        "wheels/x-1-py3-none-any.whl",
+    ),
+    (
+        "a folder copied by another name",
+        {"requirements.txt": "-f lib\n-f /app/wheels\nx\n", "lib/.keep": ""},
+        "d/x-1-py3-none-any.whl",
+    ),
+    ("npm, copied to /app", {"package-lock.json": npm("file:/app/pkgs/x.tgz")}, "pkgs/x.tgz"),
+    (
+        "pip is run beside",
+        {"reqs/requirements.txt": "./wheels/x-1-py3-none-any.whl\n"},
+        "build/wheels/x-1-py3-none-any.whl",
+    ),
+    ("pip looks beside", {"reqs/requirements.txt": "-f wheels\nx==1\n"}, "build/wheels/x-1-py3-none-any.whl"),
+    (
+        "out and in again, with another name",
+        {"requirements.txt": "./../project/shared/x-1-py3-none-any.whl\n"},
+        "shared/x-1-py3-none-any.whl",
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "archive"), [row[1:] for row in ELSEWHERE], ids=[row[0] for row in ELSEWHERE])
+def test_a_path_that_leads_to_nothing_here_may_lead_to_any_archive_where_it_is_installed(
+    scangate: Scangate, here: Repository, files: Files, archive: str, way: Sequence[str]
+) -> None:
+    here.commit({**files, archive: b"good"})
+    here.commit({"README": "more"})
+    assert new(check(scangate, here, *way)) == []
+    here.commit({archive: b"evil"})
+    assert labels(check(scangate, here, *way)) == ["digests"]
+
+
 def test_an_archive_that_a_sparse_checkout_leaves_out_is_the_index_s(scangate: Scangate, here: Repository) -> None:
-    here.commit({"app/requirements.txt": "-f ../wheels\nexample==1.0\n./x.zip\n", WHEEL: b"old"})
+    here.commit({"app/requirements.txt": "-f ../wheels\nexample==1.0\n./x.zip\n", "app/x.zip": b"", WHEEL: b"old"})
     here.commit()
     here.git("sparse-checkout", "set", "app")
     assert not (here.folder / WHEEL).exists()
