@@ -282,7 +282,7 @@ class Cache:
                 raise StateError(f"{self.path} is no file.", _OWN_DIRECTORY)
             if _is_open_to_others(status):
                 hint = "Remove it, or, where you trust what is in it, make it yours alone (chmod 600)."
-                raise StateError(f"{self.path} {_OTHERS_WRITE}", hint)
+                raise StateError(f"{self.path} {_OTHERS_WRITE}.", hint)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -350,14 +350,14 @@ def check_directory(directory: Path, *, workspace: Path | None) -> None:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = place.stat()
     if _is_open_to_others(status):
-        raise StateError(f"{place} {_OTHERS_WRITE}", _OWN_DIRECTORY)
+        raise StateError(f"{place} {_OTHERS_WRITE}.", _OWN_DIRECTORY)
 
 
 def _is_open_to_others(status: os.stat_result) -> bool:
     return status.st_uid != os.geteuid() or bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
-_OTHERS_WRITE = "belongs to another user, or others may write to it."
+_OTHERS_WRITE = "belongs to another user, or others may write to it"
 _OWN_DIRECTORY = "Set SCANGATE_CACHE_DIR to a directory of your own, outside the project."
 
 
