@@ -1,8 +1,11 @@
 """Archives that lockfiles may take packages from, beside those of the base."""
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
 
 from scangate.changes import worktree
 from scangate.changes.archives import Archives, is_taken, may_take
@@ -11,9 +14,12 @@ from scangate.changes.git import Git
 from scangate.changes.objects import Objects
 from scangate.changes.trees import Place, at_commit
 from scangate.changes.worktree import WorkTree
-from scangate.lockfiles import FORMATS
+from scangate.errors import LockfileError
+from scangate.lockfiles import FORMATS, npm
 from scangate.models.lockfile import ANYWHERE
+from scangate.registries import NO_REGISTRIES
 from tests.changes.ci_fixtures.repos import Repository
+from tests.lockfiles.npm_support import Memory
 
 
 def moved(here: Repository, *places: str) -> frozenset[str]:
@@ -145,6 +151,35 @@ def test_which_lockfiles_may_take_one(tmp_path: Path, format_: str, content: str
     (tmp_path / "lock").write_text(content)
     one = Candidate(path="lock", format=format_, supported=format_ in FORMATS, files=WorkTree(tmp_path))
     assert may_take([one]) == expected
+
+
+SPECS = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "file:", "FILE:", "./", "/srv/", "x@", "x@file:", "npm:x@", "npm:x@file:", "github:o/"]),
+    st.sampled_from(["1.0.0", "a", "../a", "a\\b", 'a"b', "a b", "a:b"]),
+    st.sampled_from(["", ".tgz", ".Tar.Gz", ".tar", ".tgz#1"]),
+)
+
+
+@given(
+    members=st.dictionaries(st.sampled_from(["version", "resolved", "from", "integrity"]), SPECS),
+    version=st.sampled_from([1, 2, 3]),
+    escaped=st.sampled_from(["", "f", "r", "t", "."]),
+)
+def test_an_entry_of_npm_s_that_comes_from_the_project_may_take_one(
+    members: dict[str, str], version: int, escaped: str
+) -> None:
+    section = {"dependencies": {"x": members}} if version == 1 else {"packages": {"": {}, "node_modules/x": members}}
+    text = json.dumps({"lockfileVersion": version, **section})
+    if escaped:
+        text = text.replace(escaped, f"\\u{ord(escaped):04x}")
+    files = Memory({"package-lock.json": text})
+    try:
+        lockfile = npm.read("package-lock.json", files, NO_REGISTRIES)
+    except LockfileError:
+        reject()
+    one = Candidate(path=lockfile.path, format=lockfile.format, supported=True, files=files)
+    assert may_take([one]) or not any(entry.places for entry in lockfile.dependencies)
 
 
 def test_what_cannot_be_read_may_take_any_and_what_is_not_there_none(tmp_path: Path) -> None:

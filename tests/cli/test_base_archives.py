@@ -27,6 +27,10 @@ def npm(path: str) -> str:
     return packages({"node_modules/example": {"version": "1.0.0", "resolved": path}})
 
 
+REQUESTED = f"""\
+{{"lockfileVersion": 1, "dependencies": {{"example": {{"version": "1.0.0", "from": "example@file:{WHEEL[:-4]}.tgz"}}}}}}
+"""
+
 POETRY = f"""\
 [[package]]
 name = "example"
@@ -88,6 +92,7 @@ ARCHIVES: list[tuple[str, Files]] = [
     ("pip, an index of files", {"requirements.txt": "--index-url file:wheels\nexample==1.0\n"}),
     ("npm", {"package-lock.json": npm(f"file:{WHEEL[:-4]}.tgz")}),
     ("npm, without file:", {"package-lock.json": npm(f"./{WHEEL[:-4]}.TGZ").replace("wheels", "\\u0077heels")}),
+    ("npm, requested", {"package-lock.json": REQUESTED}),
     ("poetry", {"poetry.lock": POETRY}),
 ]
 
