@@ -23,7 +23,7 @@ MEANING: Mapping[OutcomeCode, tuple[str, str]] = {
         "Run again; a package that always runs out of time deserves a look by hand.",
     ),
     OutcomeCode.PENDING: (
-        "still running when --timeout ended",
+        "not done when --timeout ended",
         "Run again later (the service keeps what it has finished), or raise --timeout.",
     ),
     OutcomeCode.REPORT_MISSING: (
