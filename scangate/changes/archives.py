@@ -3,11 +3,13 @@
 The lockfile may stay the same meanwhile, and whether git tracks the archive makes no difference to a package manager.
 """
 
+import os
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate, islice, takewhile
+from itertools import islice, takewhile
+from pathlib import Path
 from urllib.parse import unquote
 
 from scangate.changes.discovery import Candidate
@@ -82,12 +84,16 @@ def _may(one: Candidate) -> bool:
 
 def may_have(trees: Iterable[GitTree]) -> bool:
     """Whether any of the trees has an archive, or a page that may lead to one, that could be taken."""
-    return any(is_taken(path) for tree in trees for path in tree)
+    return any(is_taken("/\n".join(tree)) for tree in trees)  # all names at once: there may be a million
 
 
 def is_taken(path: str) -> bool:
-    """Whether the name is one of an archive that could be installed, or of a page of links."""
-    return path.lower().endswith((*_ARCHIVES, *_PAGES))
+    """Whether the path is one of an archive that could be installed, or of a page of links.
+
+    So is all that lies in a folder of such a name: pip builds what is in it.
+    """
+    lower = path.lower() + "/"
+    return any(f"{end}/" in lower for end in (*_ARCHIVES, *_PAGES))
 
 
 class Archives:
@@ -133,17 +139,19 @@ class Archives:
         return self._seen[place]
 
     def _differs_at(self, path: str) -> bool | None:
-        if self._is_behind_link(path):
-            return True  # what it led to is not looked into
-        before, now = self._before_in(path), self._now_in(path)
+        try:
+            before, now = self._before_in(path), self._now_in(path)
+            was_file = before is None and self._before.entry(self._before.place.shown(path)) is not None
+        except (LockfileError, GitError):
+            return True  # a link that leads out, for one
         found = {posixpath.join(path, name) for name in (before or set()) | (now or set())}
         if now is None:
             found.add(path)
-        elif before is None and path in self._known:
-            return True  # it was a file
+        elif was_file:
+            return True
         if any(not self._is_same(one) for one in found):
             return True
-        if before is None and now is None and self._before.entry(self._before.place.shown(path)) is None:
+        if before is None and now is None and not was_file:
             return None
         return any(one.lower().endswith(_PAGES) for one in found) and self._differs_anywhere
 
@@ -160,24 +168,9 @@ class Archives:
     # ------------------------------------------------------------------------------------- what is in a folder
 
     @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self._before)
-
-    @cached_property
     def _sorted(self) -> tuple[Sequence[str], Sequence[str]]:
         """The files of the base, and those of the index or commit that is checked."""
         return sorted(self._before), sorted(self._now) if isinstance(self._now, GitTree) else ()
-
-    def _is_behind_link(self, path: str) -> bool:
-        """Whether a folder on the way, or at its end, is a link in the base (or was a file there)."""
-        parents = accumulate(path.split("/")[:-1], posixpath.join)
-        return not self._known.isdisjoint(parents) or (path in self._known and self._leads_nowhere(path))
-
-    def _leads_nowhere(self, path: str) -> bool:
-        try:
-            return self._before.entry(self._before.place.shown(path)) is None
-        except (LockfileError, GitError):
-            return True
 
     def _before_in(self, folder: str) -> set[str] | None:
         return _in(self._before, self._sorted[0], folder)
@@ -186,9 +179,10 @@ class Archives:
         if isinstance(self._now, GitTree):
             return _in(self._now, self._sorted[1], folder)
         try:
-            return {one.name for one in (self._before.place.root / folder).iterdir() if is_taken(one.name)}
+            taken = [one for one in (self._before.place.root / folder).iterdir() if is_taken(f"{folder}/{one.name}")]
         except (OSError, ValueError):
             return None
+        return {name for one in taken for name in _below(one)}
 
 
 def _name(place: str) -> str:
@@ -197,16 +191,22 @@ def _name(place: str) -> str:
     return "" if name in (".", "..") else name
 
 
-def _in(tree: GitTree, names: Sequence[str], folder: str) -> set[str] | None:
-    """What can be taken from the folder, as names in it; None where it is none.
+def _below(taken: Path) -> Iterator[str]:
+    """The file, or all files that are in the folder, as paths from beside it."""
+    if taken.is_symlink() or not taken.is_dir():
+        yield taken.name
+    for folder, _, names in os.walk(taken):
+        yield from ((Path(folder) / name).relative_to(taken.parent).as_posix() for name in names)
 
-    Of a folder that has an archive's name all files: pip builds what is in it.
-    """
+
+def _in(tree: GitTree, names: Sequence[str], folder: str) -> set[str] | None:
+    """What can be taken from the folder, as names in it; None where it is none. Raises LockfileError as `tree` does."""
     from bisect import bisect_left  # most lockfiles take nothing from the project
 
-    start = f"{folder}/" if folder else ""
+    real = tree.resolved(tree.place.shown(folder))
+    start = f"{real}/" if real else ""
     first = bisect_left(names, start)
     below = [name[len(start) :] for name in takewhile(lambda name: name.startswith(start), islice(names, first, None))]
-    if not below and folder not in tree.submodules:
+    if not below and real not in tree.submodules:
         return None
-    return {name for name in below if is_taken(name.partition("/")[0])}
+    return {name for name in below if is_taken(f"{folder}/{name.partition('/')[0]}")}

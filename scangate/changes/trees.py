@@ -131,7 +131,7 @@ class GitTree:
 
     def entry(self, path: str) -> Entry | None:
         """What stands at the path, links followed; None where nothing does. Raises LockfileError as `read` does."""
-        place = self._resolve(path)
+        place = self.resolved(path)
         entry = self._entries.get(place)
         if entry is not None and entry.stage:
             raise LockfileError(path, "it has a merge conflict in the index.", "Resolve the conflict and git add it.")
@@ -149,7 +149,8 @@ class GitTree:
                 "No known lockfile is that large: check what wrote it, or exclude it in scangate.yml.",
             ) from exc
 
-    def _resolve(self, path: str) -> str:
+    def resolved(self, path: str) -> str:
+        """The path in the repository, links followed. Raises LockfileError where it leaves the tree."""
         place = self.place.inside(path)
         if place is None:
             raise _leads_out(path)

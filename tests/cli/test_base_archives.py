@@ -219,12 +219,44 @@ def test_a_link_is_what_it_leads_to(scangate: Scangate, here: Repository, way: S
     (here.folder / "one").symlink_to("two")
     here.commit()
     here.commit()
-    # Which files a folder has that is a link is not looked into: they may be others.
-    assert new(check(scangate, here, *way)) == ["a.zip"]
+    assert new(check(scangate, here, *way)) == []
     (here.folder / "example.zip").unlink()
     (here.folder / "example.zip").symlink_to("three/a.zip")
     here.commit()
-    assert sorted(new(check(scangate, here, *way))) == ["a.zip", "example.zip"]
+    assert new(check(scangate, here, *way)) == ["example.zip"]
+    here.commit({"two/a.zip": b"other"})
+    assert new(check(scangate, here, *way)) == ["a.zip"]
+
+
+@pytest.mark.parametrize("link", ["wheels", "up/wheels", "up"])
+def test_a_folder_that_becomes_a_link_has_what_the_link_leads_to(
+    scangate: Scangate, here: Repository, link: str, way: Sequence[str]
+) -> None:
+    here.commit({"requirements.txt": "-f wheels\n-f up/wheels\nexample==1.0\n", "up/more": "", "wheels/x.whl": b"good"})
+    here.commit({"other/x.whl": b"good", "other/wheels/x.whl": b"evil", "other/y.whl": b"evil"})
+    assert new(check(scangate, here, *way)) == []
+    here.git("rm", "-qr", "--ignore-unmatch", link)
+    (here.folder / link).parent.mkdir(exist_ok=True)
+    (here.folder / link).symlink_to("../other" if "/" in link else "other")
+    here.commit()
+    assert new(check(scangate, here, *way)) == ["example"]
+    here.commit()
+    assert new(check(scangate, here, *way)) == []
+    here.commit({"other/wheels/y.whl": b"evil", "other/x.whl": b"evil"})
+    assert new(check(scangate, here, *way)) == ["example"]
+
+
+def test_a_folder_with_an_archive_s_name_is_compared_file_by_file(
+    scangate: Scangate, here: Repository, way: Sequence[str]
+) -> None:
+    egg = {"wheels/x.egg/setup.py": "1", "wheels/x.egg/a/b.py": "1"}
+    here.commit({"requirements.txt": f"{LINKS}example\n./x.zip\n", "x.zip/setup.py": "1", **egg})
+    here.commit({"README": "more"})
+    assert new(check(scangate, here, *way)) == []
+    here.commit({"wheels/x.egg/a/b.py": "2"})
+    assert new(check(scangate, here, *way)) == ["example"]
+    here.commit({"x.zip/setup.py": "2"})
+    assert new(check(scangate, here, *way)) == ["x.zip"]
 
 
 def test_on_disk_counts_what_git_ignores_and_what_is_no_file(scangate: Scangate, here: Repository) -> None:
