@@ -11,6 +11,7 @@ DELETED = "deleted"
 _JAVASCRIPT = frozenset(
     {"npm-package-lock", "yarn-lock", "pnpm-lock", "bun-lock", "bun-lock-binary", "deno-lock", "vlt-lock"}
 )
+_PACKAGE_JSON_ALONE = frozenset({"npm-package-lock", "yarn-lock", "bun-lock", "bun-lock-binary"})
 _MANIFESTS = {
     "poetry-lock": ("pyproject.toml",),
     "uv-lock": ("pyproject.toml",),
@@ -24,6 +25,11 @@ _MANIFESTS = {
 def manifests(lockfile: Lockfile) -> tuple[str, ...]:
     """The files, in the folder of the lockfile, of the project whose packages it locks; () where there is none."""
     return _MANIFESTS.get(lockfile.format, ("package.json",) if lockfile.format in _JAVASCRIPT else ())
+
+
+def is_locked_by_package_json(lockfile: Lockfile) -> bool:
+    """Whether package.json alone says what its project asks for; pnpm and deno have files of their own besides."""
+    return lockfile.format in _PACKAGE_JSON_ALONE
 
 
 def with_projects(renames: Mapping[str, str], gone: Sequence[Lockfile], added: Sequence[Lockfile]) -> Mapping[str, str]:
@@ -49,17 +55,31 @@ def _beside(lockfile: Lockfile, name: str) -> str:
     return lockfile.path[: lockfile.path.rfind("/") + 1] + name
 
 
-def deleted(
-    current: Sequence[Lockfile], base: Sequence[Lockfile], renames: Mapping[str, str], left: Collection[str]
-) -> tuple[Lockfile, ...]:
+def without_place(current: Iterable[Lockfile], base: Iterable[Lockfile]) -> list[Lockfile]:
+    """The base's lockfiles at paths that have none now, those that moved included."""
     here = {lockfile.path for lockfile in current}
-    there = {lockfile.path for lockfile in base}
-    moved = {renames[path] for path in here if path in renames and _may_lock(path, renames[path], left)}
-    added = [lockfile for lockfile in current if lockfile.path not in there and lockfile.path not in renames]
-    gone = [lockfile for lockfile in base if lockfile.path not in here and lockfile.path not in moved]
+    return [lockfile for lockfile in base if lockfile.path not in here]
+
+
+def deleted(
+    current: Sequence[Lockfile],
+    base: Sequence[Lockfile],
+    renames: Mapping[str, str],
+    left: Collection[str],
+    asked: Mapping[str, Collection[str]],
+) -> tuple[Lockfile, ...]:
+    was = {lockfile.path: lockfile for lockfile in base}
+    moved = {
+        old.path
+        for one in current
+        if (old := was.get(renames.get(one.path, ""))) is not None
+        and _may_lock(one.path, old.path, left)
+        and (not _has_other_name(one, old) or _is_replaced(old, [one], (), asked.get(old.path)))
+    }
+    added = [one for one in current if one.path not in was and renames.get(one.path) not in moved]
+    gone = [lockfile for lockfile in without_place(current, base) if lockfile.path not in moved]
     return tuple(
-        _gone(lockfile, current, added, [one for one in added if _may_lock(one.path, lockfile.path, left)])
-        for lockfile in sorted(gone, key=lambda one: one.path)
+        _gone(one, current, added, left, asked.get(one.path)) for one in sorted(gone, key=lambda one: one.path)
     )
 
 
@@ -69,13 +89,23 @@ def _may_lock(path: str, gone: str, left: Collection[str]) -> bool:
     return gone not in left or folder == "" or gone.startswith(f"{folder}/")
 
 
+def _has_other_name(lockfile: Lockfile, gone: Lockfile) -> bool:
+    """Whether it is another file of the same project, which its package manager prefers to the one that is gone."""
+    return bool(manifests(gone)) and _folder(lockfile) == _folder(gone)
+
+
 def _gone(
-    lockfile: Lockfile, current: Sequence[Lockfile], added: Sequence[Lockfile], elsewhere: Sequence[Lockfile]
+    lockfile: Lockfile,
+    current: Sequence[Lockfile],
+    added: Sequence[Lockfile],
+    left: Collection[str],
+    asked: Collection[str] | None,
 ) -> Lockfile:
     siblings = [other for other in current if _is_sibling(other, lockfile)]
-    is_replaced = any(_holds_all(other, lockfile) for other in elsewhere) or _is_replaced(
-        lockfile, [one for one in siblings if one in added], [one for one in siblings if one not in added]
-    )
+    came, stayed = ([one for one in siblings if (one in added) is is_new] for is_new in (True, False))
+    is_replaced = any(
+        _holds_all(other, lockfile) for other in added if _may_lock(other.path, lockfile.path, left)
+    ) or _is_replaced(lockfile, came, stayed, asked)
     detail = "The lockfile was deleted, and nothing in its folder replaces it: what is installed there is open."
     facts = () if is_replaced else (LockFact(check=DELETED, detail=detail),)
     # That nobody could read it is no trouble any more.
@@ -92,20 +122,48 @@ def _is_sibling(other: Lockfile, gone: Lockfile) -> bool:
     return _folder(other) == _folder(gone) and (other.format in _JAVASCRIPT) == (gone.format in _JAVASCRIPT)
 
 
-def _is_replaced(gone: Lockfile, added: Sequence[Lockfile], stayed: Sequence[Lockfile]) -> bool:
+def _is_replaced(
+    gone: Lockfile, added: Sequence[Lockfile], stayed: Sequence[Lockfile], asked: Collection[str] | None
+) -> bool:
     """Whether siblings lock what the deleted one did.
 
-    Those that were added do if they hold, together, all that the project asks for; one that was there before, if it
-    holds every package. Of one that nobody can read only its place is known: the same manifest's lockfile, added where
-    it was, replaces it. One that cannot be read yet is reported as such where it is added.
+    Those that were added do if they hold, together, all that the project asks for (`asked`: the names, where they are
+    known); one that was there before, if it holds every package. Of one that nobody can read only its place is known:
+    a lockfile of the same manifest, added where it was, replaces it, if it holds anything, or nothing is asked for.
+    One that cannot be read yet is reported as such where it is added.
     """
+    is_empty = asked is not None and not asked
     if not gone.dependencies:
-        return any(not set(manifests(one)).isdisjoint(manifests(gone)) for one in added)
+        return any(_share_manifest(one, gone) and (one.dependencies or not one.supported or is_empty) for one in added)
+    wanted = {
+        (ecosystem, name) for ecosystem, name in _names(gone, but=Relation.TRANSITIVE) if asked is None or name in asked
+    }
     return (
         any(not one.supported for one in added)
-        or _names(gone, but=Relation.TRANSITIVE) <= {name for one in added for name in _names(one)}
-        or any(_names(gone) <= _names(one) for one in stayed)
+        or (
+            any(one.dependencies or is_empty for one in added)
+            and wanted <= {name for one in added for name in _names(one)}
+        )
+        or any(_keeps_all(one, gone) for one in stayed)
     )
+
+
+def _keeps_all(stayed: Lockfile, gone: Lockfile) -> bool:
+    """Whether one that was there holds every package: of the same manifest by name, else as firmly."""
+    if _share_manifest(stayed, gone):
+        return _names(gone) <= _names(stayed)
+    kept = {(identity(one), held) for one in stayed.dependencies for held in (False, bool(one.integrity))}
+    names = _names(stayed)
+    return all(
+        (identity(one), bool(one.integrity)) in kept
+        if one.integrity or one.version is not None or one.source is not None
+        else name_of(one) in names
+        for one in gone.dependencies
+    )
+
+
+def _share_manifest(one: Lockfile, other: Lockfile) -> bool:
+    return not set(manifests(one)).isdisjoint(manifests(other))
 
 
 def _names(lockfile: Lockfile, *, but: Relation | None = None) -> set[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from scangate.changes.deletion import deleted
+from scangate.changes.deletion import deleted, without_place
 from scangate.changes.known import Identity, Known, facts_of, identity, name_of, stripped, with_gap
 from scangate.changes.versions import direction
 from scangate.models.changes import Change, ChangeKind, Compared, Selection
@@ -20,6 +20,7 @@ def select_new(
     moved: Collection[str] = (),
     left: Collection[str] = (),
     there: Collection[str] = (),
+    asked: Mapping[str, Collection[str]] | None = None,
     compared: Compared | None = None,
 ) -> Selection:
     """What `current` has that `base` has not.
@@ -27,7 +28,8 @@ def select_new(
     `renames` says which current path was which one of the base, `same` which paths have the same file in both,
     `moved` which places of the project have other content: what may be installed from one of them is new;
     `left` the paths of the base's whose project (`manifests`) is still where they were, `there` those that are not
-    read now and that nobody has deleted.
+    read now and that nobody has deleted. `asked` has, of paths of the base's, the names of all packages that their
+    project asks for now, where they are known.
 
     New is an entry whose purl (or kind, name and source or version) with these digests is in no lockfile of the base.
     Digests that the base does not have, in part or at all, and a fact that it does not show, make an entry new
@@ -35,11 +37,14 @@ def select_new(
     """
     known = Known(base, moved)
     was = {lockfile.path: lockfile for lockfile in base}
+    rest = [one for one in base if one.path not in there]
+    moved_from = {*(renames or {}).values()}
+    lost = [one for one in without_place(current, rest) if one.path not in moved_from]
     changes: list[Change] = []
     selected: list[Lockfile] = []
     for lockfile in current:
         before = was.get((renames or {}).get(lockfile.path, lockfile.path))
-        found = list(_found(lockfile, before, known))
+        found = list(_found(lockfile, before or _left_behind(lockfile, lost), known))
         new = [one for _, one in found]
         pairs = _Pairs(lockfile, before if found else None)
         changes += _once(pairs.label(kind, one, known) for kind, one in found)
@@ -50,7 +55,7 @@ def select_new(
     changes += _scope_changes(current, known)
     return Selection(
         lockfiles=tuple(selected),
-        deleted=deleted(current, [one for one in base if one.path not in there], renames or {}, left),
+        deleted=deleted(current, rest, renames or {}, left, asked or {}),
         changes=tuple(sorted(changes, key=_order)),
         compared=compared,
     )
@@ -64,6 +69,12 @@ def _found(lockfile: Lockfile, before: Lockfile | None, known: Known) -> Iterato
             yield kind or ChangeKind.DIGESTS, with_gap(one, lockfile)
         elif kind is not None:
             yield kind, known.marked(kind, one)
+
+
+def _left_behind(lockfile: Lockfile, lost: Iterable[Lockfile]) -> Lockfile:
+    """What one that came may have been: all of its format that is gone."""
+    entries = (one for other in lost if other.format == lockfile.format for one in other.dependencies)
+    return lockfile._replace(dependencies=tuple(entries))
 
 
 def _order(change: Change) -> tuple[str, int, str, str]:

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -210,6 +211,7 @@ class Sides:
             moved=self._moved(current),
             left=[one.path for one in gone if self._is_left(one.path, manifests(one))],
             there=self._not_deleted({one.path for one in gone}, found.current),
+            asked=self._asked(gone),
             compared=self.compared,
         )
         return Read(
@@ -325,10 +327,28 @@ class Sides:
 
         Another one covers them now, or the branch that `--base` names has got them since this one left it.
         """
-        covered = {one.path for one in current if one.path in gone}
+        # A shrinkwrap covers a package-lock.json and includes nothing of it.
+        covered = {one.path for one in current if one.path in gone and one.format == "pip-requirements"}
         if covered:
             covered -= {one.path for one in lockfiles.selection.without_overlaps(current)}
         return covered | {path for path in gone if self._came_since(path)}
+
+    def _asked(self, gone: Iterable[Lockfile]) -> Mapping[str, Collection[str]]:
+        """The names of what the projects of lockfiles ask for now, by the lockfile's path, where they are known."""
+        from scangate.changes.deletion import is_locked_by_package_json
+        from scangate.lockfiles.package_json import asked_for
+
+        found: dict[str, Collection[str]] = {}
+        for one in gone:
+            if not is_locked_by_package_json(one):
+                continue
+            path = one.path[: one.path.rfind("/") + 1] + "package.json"
+            with suppress(LockfileError):
+                content = (self._checked or self._worktree).read(path)
+                names = None if content is None else asked_for(content, path)
+                if names is not None:
+                    found[one.path] = names
+        return found
 
     def _came_since(self, path: str) -> bool:
         try:

@@ -287,6 +287,37 @@ def test_added_siblings_hold_together_what_the_project_asks_for() -> None:
     assert deleted(select_new([some], [gone])) == [("package-lock.json", ["deleted"])]
 
 
+@pytest.mark.parametrize(
+    ("names", "asked", "is_replaced"),
+    [
+        (("left",), ("left", "else"), True),
+        (("left",), ("left", "right"), False),
+        (("left",), None, False),
+        ((), ("else",), False),
+        ((), (), True),
+    ],
+)
+@pytest.mark.parametrize("path", ["yarn.lock", "npm-shrinkwrap.json"])
+def test_what_the_project_asks_for_no_more_need_not_be_held(
+    path: str, names: tuple[str, ...], asked: tuple[str, ...] | None, is_replaced: bool
+) -> None:
+    gone = lock(npm("left"), npm("right"))
+    added = lock(*map(npm, names), path=path, format_=NPM if path.endswith(".json") else "yarn-lock")
+    selection = select_new([added], [gone], asked={} if asked is None else {gone.path: asked})
+    assert deleted(selection) == [("package-lock.json", [] if is_replaced else ["deleted"])]
+
+
+def test_one_that_stays_of_the_same_manifest_has_versions_of_its_own() -> None:
+    stays = lock(npm("left", "2.0.0"), path="yarn.lock", format_="yarn-lock")
+    assert deleted(select_new([stays], [stays, lock(npm())])) == [("package-lock.json", [])]
+
+
+def test_what_was_open_where_it_was_is_as_firm_anywhere() -> None:
+    stays = lock(npm("left"), path="all.txt", format_="pip-requirements")
+    gone = lock(bare("left")._replace(version=None, purl=None), path="some.txt", format_="pip-requirements")
+    assert deleted(select_new([stays], [stays, gone])) == [("some.txt", [])]
+
+
 @pytest.mark.parametrize("format_", ["uv-lock", "poetry-lock"])
 def test_one_that_nobody_can_read_is_replaced_by_another_of_its_manifest_alone(format_: str) -> None:
     gone = lock(path="uv.lock", format_=format_, supported=format_ == "poetry-lock")

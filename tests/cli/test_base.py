@@ -496,6 +496,107 @@ def test_a_deleted_lockfile_is_not_replaced_by_an_unrelated_one(
     assert result.code == 1 or not is_deleted
 
 
+HASH = f" --hash=sha256:{'a' * 64}"
+A, B = "pkg:npm/a@1.0.0", "pkg:npm/b@1.0.0"
+ASKS_FOR_A = json.dumps({"name": "example", "version": "1.0.0", "dependencies": {"a": "*"}})
+ASKS_FOR_BOTH = ASKS_FOR_A.replace('"a": "*"', '"a": "*", "b": "*"')
+
+
+def rules(result: Result) -> list[str]:
+    return [finding["rule"] for one in result.json["lockfiles"] for finding in one["findings"]]
+
+
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+@pytest.mark.parametrize(("shrinkwrap", "is_deleted"), [((), True), ((A,), True), ((A, B), False)])
+def test_a_shrinkwrap_beside_a_package_lock_must_hold_what_the_project_asks_for(
+    world: World, shrinkwrap: tuple[str, ...], is_deleted: bool, options: tuple[str, ...]
+) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"package.json": ASKS_FOR_BOTH, "package-lock.json": lock(A, B)})
+    here.commit({"npm-shrinkwrap.json": lock(*shrinkwrap)})
+    result = world.check(here, *options, "--base", "HEAD~1")
+    assert (result.code, rules(result), new(result)) == (int(is_deleted), ["lock-deleted"] * is_deleted, [])
+
+
+@pytest.mark.parametrize(
+    ("manifest", "is_deleted"),
+    [
+        (ASKS_FOR_BOTH, True),
+        (ASKS_FOR_A, False),
+        (ASKS_FOR_A.replace('"*"', '"npm:b@*"'), True),
+        (ASKS_FOR_A.replace("}}", '}, "optionalDependencies": {"b": "*"}}'), True),
+        (ASKS_FOR_A.replace("}}", '}, "workspaces": ["web"]}'), True),
+        (ASKS_FOR_A.replace('"a": ', '"\\u0062": '), True),
+        (ASKS_FOR_A.replace('{"a": "*"}', '["a"]'), True),
+        ("nonsense", True),
+    ],
+    ids=["both", "one alone", "by another name", "optionally", "others, too", "escaped", "odd", "unreadable"],
+)
+def test_a_lockfile_by_another_name_must_hold_what_the_project_asks_for(
+    world: World, manifest: str, is_deleted: bool
+) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"package.json": ASKS_FOR_BOTH, "package-lock.json": lock(A, B)})
+    here.git("mv", "package-lock.json", "npm-shrinkwrap.json")
+    here.commit({"package.json": manifest, "npm-shrinkwrap.json": lock(A)})
+    assert "R" in here.git("diff", "--name-status", "--diff-filter=R", "HEAD~1")
+    for options in ((), ("--staged",), ("--pushed",)):
+        result = world.check(here, *options, "--base", "HEAD~1")
+        assert (result.code, rules(result), new(result)) == (int(is_deleted), ["lock-deleted"] * is_deleted, [])
+
+
+@pytest.mark.parametrize(
+    ("gone", "added", "is_deleted"),
+    [
+        ({"yarn.lock": "<<<<<<<"}, {"package-lock.json": lock()}, True),
+        ({"yarn.lock": "<<<<<<<"}, {"package-lock.json": lock(A)}, False),
+        ({"yarn.lock": "# yarn lockfile v1\n", "package.json": "{}"}, {"package-lock.json": lock()}, False),
+        ({"uv.lock": "x"}, {"poetry.lock": "package = []\n" + POETRY[POETRY.index("[metadata]") :]}, True),
+        ({"uv.lock": "x"}, {"poetry.lock": POETRY}, False),
+    ],
+    ids=["npm", "npm with an entry", "npm without any to ask for", "python", "python with an entry"],
+)
+def test_one_that_nobody_can_read_is_not_replaced_by_an_empty_one(
+    world: World, gone: dict[str, str | bytes], added: dict[str, str | bytes], is_deleted: bool
+) -> None:
+    here = Repository.new(world.folder / "here")
+    here.commit({"web/package-lock.json": lock(A), "web/poetry.lock": POETRY, **gone})
+    here.git("rm", "-q", next(iter(gone)))
+    here.commit(added)
+    assert rules(world.check(here, "--base", "HEAD~1")) == ["lock-deleted"] * is_deleted
+
+
+@pytest.mark.parametrize("place", ["api/requirements.txt", "web/requirements.txt", "api/requirements-prod.txt"])
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_digests_that_a_lockfile_lost_on_its_way_are_missed(world: World, place: str, is_committed: bool) -> None:
+    here = Repository.new(world.folder / "here")
+    bare = "x==1\ny==1\n"
+    here.commit({"api/requirements.txt": bare.replace("\n", f"{HASH}\n"), "requirements-dev.txt": bare})
+    here.git("rm", "-q", "api/requirements.txt")
+    here.write({place: "y==1\nx==1\n"})
+    if is_committed:
+        here.commit()
+    result = world.check(here, "--base", "HEAD~1" if is_committed else "HEAD")
+    assert sorted(new(result)) == ["pkg:pypi/x@1", "pkg:pypi/y@1"]
+    assert "lock-no-integrity" in result.out
+    assert "lock-deleted" not in rules(result)
+
+
+@pytest.mark.parametrize(
+    ("stays", "is_deleted"),
+    [("ruff\n", True), ("ruff==2\n", True), ("ruff==1\n", True), (f"ruff==1{HASH}\n", False)],
+)
+def test_what_was_there_replaces_a_lockfile_only_where_it_holds_as_much(
+    world: World, stays: str, is_deleted: bool
+) -> None:
+    here = Repository.new(world.folder / "here")
+    files = f'files = [{{file = "ruff-1-py3-none-any.whl", hash = "sha256:{"a" * 64}"}}]'
+    here.commit({"requirements.txt": stays, "poetry.lock": POETRY.replace("files = []", files)})
+    here.git("rm", "-q", "poetry.lock")
+    here.commit()
+    assert rules(world.check(here, "--base", "HEAD~1")) == ["lock-deleted"] * is_deleted
+
+
 def test_the_last_lockfile_that_is_deleted_is_reported_too(world: World) -> None:
     clone = world.checkout(world.project.f2)
     clone.git("rm", "-q", "package-lock.json")
@@ -948,6 +1049,28 @@ def test_what_is_new_in_a_vendored_folder_is_named(world: World, options: tuple[
     assert notices(world.check(here, *options, "--base", "HEAD~1")) == []
     here.commit({"scangate.yml": "version: 1\nexclude: ['**/vendor']\n", "vendor/poetry.lock": "x"})
     assert "left-out" not in notices(world.check(here, *options, "--base", "HEAD~1"))
+
+
+@pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
+@pytest.mark.parametrize("folder", ["vendor", "vendor/app"])
+def test_a_vendored_folder_is_named_from_inside_of_it(world: World, folder: str, options: tuple[str, ...]) -> None:
+    here = Repository.new(world.folder / "vendor" / "here")
+    here.commit({"requirements.txt": "a==1\n", "vendor/app/requirements.txt": "a==1\n"})
+    here.commit({"vendor/app/requirements.txt": "a==1\nb==1\n"})
+    inside = here.folder / folder
+    up = "/".join([".."] * (folder.count("/") + 1))
+    result = world.scangate("check", "--format", "json", *options, "--base", "HEAD~1", up, cwd=inside)
+    assert (result.code, new(result)) == (0, [])
+    assert [one["where"] for one in result.json["notices"]] == [str(here.folder / "vendor")]
+
+
+def test_a_vendored_folder_of_another_repository_is_named(world: World) -> None:
+    other = Repository.new(world.folder / "other")
+    other.commit({"requirements.txt": "a==1\n", "vendor/requirements.txt": "a==1\n"})
+    here = Repository.new(world.folder / "here")
+    for place, where in ((here.folder, str(other.folder / "vendor")), (world.folder, "other/vendor")):
+        result = world.scangate("check", "--format", "json", "--all", str(other.folder), cwd=place)
+        assert [one["where"] for one in result.json["notices"] if one["code"] == "left-out"] == [where]
 
 
 @pytest.mark.parametrize("options", [(), ("--staged",), ("--pushed",)])
