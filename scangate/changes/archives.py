@@ -23,6 +23,8 @@ from scangate.models.lockfile import ANYWHERE
 _PIP = "pip-requirements"
 _PAGES = (".html", ".htm", ".shtml", ".xhtml")
 """What pip takes for a list of links, which may lead to any archive."""
+_LFS = rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize \d+\n"
+"""A pointer without extensions: those would change the content (git-lfs, docs/spec.md)."""
 # As pip, npm and Poetry have them.
 _ARCHIVES = (
     *(".whl", ".egg", ".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tlz"),
@@ -161,9 +163,22 @@ class Archives:
 
     def _is_same(self, path: str) -> bool:
         try:
-            return is_same_file(self._before.place.shown(path), self._now, self._before)
+            shown = self._before.place.shown(path)
+            return is_same_file(shown, self._now, self._before) or self._is_from_lfs(shown)
         except (LockfileError, GitError):
             return False  # too large to be compared, for one
+
+    def _is_from_lfs(self, shown: str) -> bool:
+        """Whether what is on disk is what the base has a pointer of Git LFS for."""
+        if isinstance(self._now, GitTree):
+            return False  # a pointer, too
+        pointer, content = self._before.read(shown), self._now.read(shown)
+        found = re.fullmatch(_LFS, pointer or b"")
+        if found is None or content is None:
+            return False
+        from hashlib import sha256  # few projects keep archives so
+
+        return sha256(content).hexdigest() == found[1].decode()
 
     # ------------------------------------------------------------------------------------- what is in a folder
 

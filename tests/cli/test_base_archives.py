@@ -3,6 +3,7 @@
 What may be taken from a place that differs from the base's is new: exit code 0 without a word would be a silent pass.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -270,6 +271,22 @@ def test_on_disk_counts_what_git_ignores_and_what_is_no_file(scangate: Scangate,
     assert new(check(scangate, here)) == []
     here.write({"wheels/example-1.0.tar.gz/setup.py": "evil"})  # pip builds what is in it
     assert new(check(scangate, here)) == ["example"]
+
+
+def test_an_archive_in_git_lfs_is_what_its_pointer_says(scangate: Scangate, here: Repository) -> None:
+    digest = hashlib.sha256(b"good").hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 4\n"
+    here.commit({"requirements.txt": f"{LINKS}example==1.0\n", WHEEL: pointer})
+    here.commit()
+    assert new(check(scangate, here)) == []  # not fetched
+    here.write({WHEEL: b"good"})
+    assert new(check(scangate, here)) == []
+    here.write({WHEEL: b"evil"})
+    assert new(check(scangate, here)) == ["example"]
+    here.commit({WHEEL: pointer.replace(digest, "a" * 64)})
+    here.write({WHEEL: b"good"})
+    for options in (("--staged",), ("--pushed",)):
+        assert new(check(scangate, here, *options)) == ["example"]
 
 
 def test_what_is_outside_of_the_repository_is_not_compared(scangate: Scangate, here: Repository) -> None:
