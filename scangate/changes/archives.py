@@ -147,15 +147,14 @@ class Archives:
         except (LockfileError, GitError):
             return True  # a link that leads out, for one
         found = {posixpath.join(path, name) for name in (before or set()) | (now or set())}
-        if now is None:
-            found.add(path)
-        elif was_file:
+        # What is listed and no file is a link to a folder, which is not looked into.
+        if not all(self._is_same(one) and self._before.entry(self._before.place.shown(one)) for one in found):
             return True
-        if any(not self._is_same(one) for one in found):
+        if was_file if now is not None else not self._is_same(path):
             return True
         if before is None and now is None and not was_file:
             return None
-        return any(one.lower().endswith(_PAGES) for one in found) and self._differs_anywhere
+        return any(one.lower().endswith(_PAGES) for one in (path, *found)) and self._differs_anywhere
 
     @cached_property
     def _differs_anywhere(self) -> bool:

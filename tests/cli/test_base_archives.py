@@ -273,6 +273,16 @@ def test_on_disk_counts_what_git_ignores_and_what_is_no_file(scangate: Scangate,
     assert new(check(scangate, here)) == ["example"]
 
 
+def test_a_folder_behind_a_link_with_an_archive_s_name_counts_as_changed(
+    scangate: Scangate, here: Repository, way: Sequence[str]
+) -> None:
+    here.commit({"requirements.txt": f"{LINKS}example\n", "wheels/.keep": "", "folder/setup.py": "1"})
+    (here.folder / "wheels" / "x.egg").symlink_to("../folder")
+    here.commit()
+    here.commit({"folder/setup.py": "2"})
+    assert new(check(scangate, here, *way)) == ["example"]
+
+
 def test_an_archive_in_git_lfs_is_what_its_pointer_says(scangate: Scangate, here: Repository) -> None:
     digest = hashlib.sha256(b"good").hexdigest()
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 4\n"
