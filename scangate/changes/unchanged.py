@@ -96,14 +96,16 @@ def blob_id(content: bytes, *, like: str) -> str:
     import hashlib  # not needed between two trees of git
 
     algorithm = hashlib.sha256 if len(like) == 64 else hashlib.sha1
-    return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    digest = algorithm(b"blob %d\0" % len(content), usedforsecurity=False)
+    digest.update(content)
+    return digest.hexdigest()
 
 
 def _of(one: Candidate) -> list[tuple[str, str, Files]]:
-    folder = posixpath.dirname(one.path)
     # What nobody can read says the same, whatever stands beside it.
-    beside = [(posixpath.join(folder, name), "", one.files) for name in DECIDING if one.supported]
-    return [(one.path, one.format, one.files), *beside]
+    names = DECIDING if one.supported else ()
+    beside = (posixpath.join(posixpath.dirname(one.path), name) for name in names)
+    return [(one.path, one.format, one.files), *((path, "", one.files) for path in beside if path != one.path)]
 
 
 def _are_same(waiting: list[tuple[str, str, Files]], tree: GitTree) -> bool:
