@@ -68,6 +68,10 @@ def deleted(
     left: Collection[str],
     asked: Mapping[str, Collection[str]],
 ) -> tuple[Lockfile, ...]:
+    """The base's lockfiles that are gone, without entries; with the fact DELETED where nothing replaces one.
+
+    `renames`, `left` and `asked` are as `select.select_new` has them.
+    """
     was = {lockfile.path: lockfile for lockfile in base}
     moved = {
         old.path
