@@ -61,10 +61,13 @@ _MAY: Mapping[str, Callable[[bytes], bool]] = {
 
 def may_take(found: Iterable[Candidate]) -> bool:
     """Whether any of the lockfiles could take an archive of the project; where one cannot be read, it could."""
-    return any(_may(one) for one in found if one.format in _MAY)
+    return any(_may(one) for one in found if one.supported)
 
 
 def _may(one: Candidate) -> bool:
+    may = _MAY.get(one.format)
+    if may is None:
+        return True  # a format that nobody has looked at for it
     waiting, seen = [one.path], {one.path}
     try:
         while waiting:
@@ -72,7 +75,7 @@ def _may(one: Candidate) -> bool:
             content = one.files.read(path)
             if content is None:
                 continue
-            if _MAY[one.format](content):
+            if may(content):
                 return True
             included = included_by(path, content) if one.format == _PIP else ()
             if included is None:

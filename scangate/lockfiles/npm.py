@@ -29,6 +29,9 @@ _NPM, _REGISTRY = Ecosystem.NPM, Kind.REGISTRY
 _DIRECT, _TRANSITIVE, _UNKNOWN = Relation.DIRECT, Relation.TRANSITIVE, Relation.UNKNOWN
 _HINT = "Make the lockfile anew with npm."
 
+SCOPES = (Scope.OPTIONAL, Scope.DEV, Scope.PROD)
+"""The last of these that any place of a package has is the package's."""
+
 
 def read(path: str, files: Files, registries: Registries) -> Lockfile:
     """Read a package-lock or shrinkwrap, the .npmrc beside it, and package.json where the lock needs it.
@@ -121,9 +124,8 @@ def _label(entry: Entry, source: Source) -> str:
 
 def _scopes(entries: list[Entry], labels: list[str]) -> dict[str, Scope]:
     """One scope a package: prod if any of its places is prod, else dev, else optional."""
-    order = (Scope.OPTIONAL, Scope.DEV, Scope.PROD)
     scopes: dict[str, Scope] = {}
-    for scope in order:
+    for scope in SCOPES:
         scopes |= {label: scope for entry, label in zip(entries, labels, strict=True) if entry.scope is scope}
     return scopes
 

@@ -10,7 +10,7 @@ from scangate.lockfiles.npm_entries import Tree
 from scangate.models.lockfile import Dependency, Kind, Lockfile, Scope
 from scangate.registries import NO_REGISTRIES
 
-_RANK = {Scope.OPTIONAL: 0, Scope.DEV: 1, Scope.PROD: 2}
+_RANK = {scope: rank for rank, scope in enumerate(npm.SCOPES)}
 
 
 def read_both(path: str, files: Files, base: Files) -> tuple[Lockfile, Lockfile | None]:

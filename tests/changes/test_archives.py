@@ -182,6 +182,12 @@ def test_an_entry_of_npm_s_that_comes_from_the_project_may_take_one(
     assert may_take([one]) or not any(entry.places for entry in lockfile.dependencies)
 
 
+def test_a_format_that_nobody_has_looked_at_may_take_any() -> None:
+    one = Candidate(path="new.lock", format="new-lock", supported=True, files=Memory({"new.lock": "nothing"}))
+    assert may_take([one])
+    assert not may_take([one._replace(supported=False)])
+
+
 def test_what_cannot_be_read_may_take_any_and_what_is_not_there_none(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for path, expected in (("folder", True), ("missing", False)):
