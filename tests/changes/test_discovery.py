@@ -268,10 +268,10 @@ class TestRepository:
         answer = discover((), cwd=repository, exclude=["docs"], **settings)  # type: ignore[arg-type]  # for brevity
         assert answer.repositories == ("a/b/c", "tools")
         assert [one.path for one in answer.lockfiles] == ["a/b/poetry.lock", "poetry.lock"]
-        answer = discover((".", "tools"), cwd=repository, exclude=["docs"], **settings)  # type: ignore[arg-type]
+        answer = discover((".", "tools"), cwd=repository, exclude=["docs"], **settings)  # type: ignore[arg-type]  # for brevity
         assert answer.repositories == ("a/b/c",)
         assert "tools/poetry.lock" in [one.path for one in answer.lockfiles]
-        answer = discover(("../a",), cwd=repository / "a", **settings)  # type: ignore[arg-type]
+        answer = discover(("../a",), cwd=repository / "a", **settings)  # type: ignore[arg-type]  # for brevity
         assert answer.repositories == ("b/c",)
 
     def test_what_git_tracks_in_vendored_folders_is_named(self, repository: Path) -> None:
@@ -283,7 +283,7 @@ class TestRepository:
         settings = {"environ": os.environ, "recognise": lockfiles.recognise, "formats": lockfiles.FORMATS}
         answer = discover((), cwd=repository, **settings)  # type: ignore[arg-type]  # for brevity
         assert [one.path for one in answer.vendored] == ["a/third_party/x/uv.lock", "vendor/poetry.lock"]
-        answer = discover((".", "vendor"), cwd=repository, exclude=["a"], **settings)  # type: ignore[arg-type]
+        answer = discover((".", "vendor"), cwd=repository, exclude=["a"], **settings)  # type: ignore[arg-type]  # for brevity
         assert answer.vendored == ()
 
     def test_a_file_may_lie_elsewhere_in_the_same_repository(self, repository: Path) -> None:

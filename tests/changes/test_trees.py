@@ -550,4 +550,5 @@ def test_a_folder_whose_lockfiles_are_gone_may_be_empty(repository: Repository) 
     known = {"cwd": repository.folder, "environ": os.environ, "recognise": lockfiles.recognise}
     with pytest.raises(UsageError, match="no lockfile"):
         discover((), formats=lockfiles.FORMATS, **known)  # type: ignore[arg-type]  # for brevity
-    assert discover((), formats=lockfiles.FORMATS, may_be_empty=True, **known).lockfiles == ()  # type: ignore[arg-type]
+    answer = discover((), formats=lockfiles.FORMATS, may_be_empty=True, **known)  # type: ignore[arg-type]  # for brevity
+    assert answer.lockfiles == ()
